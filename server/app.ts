@@ -1,0 +1,32 @@
+/** What every feature of the dashboard gets. Wiring only: server/main.ts builds it, tests build it with a fake agent. */
+import type { AgentConnections } from "./agents/connections.ts";
+import type { Bus } from "./bus.ts";
+import type { DashboardConfig } from "./config.ts";
+import type { Db } from "./db/schema.ts";
+import type { Tickets } from "./gateway/tickets.ts";
+import type { Jobs } from "./jobs/service.ts";
+import type { SettingsCache } from "./settings/service.ts";
+import type { Logger } from "../lib/log.ts";
+
+export interface App {
+  config: DashboardConfig;
+  log: Logger;
+  db: Db;
+  bus: Bus;
+  /** Unix ms; tests move it. */
+  now(): number;
+  settings: SettingsCache;
+  agents: AgentConnections;
+  jobs: Jobs;
+  tickets: Tickets;
+  /** Aborted when the dashboard shuts down. */
+  signal: AbortSignal;
+}
+
+/** Who asks, for audit and for rights. */
+export interface Actor {
+  id: string;
+  username: string;
+  role: "admin" | "operator" | "user";
+  address: string | null;
+}

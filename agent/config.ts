@@ -1,0 +1,15 @@
+import { z } from "zod";
+import { AbsolutePath } from "../contracts/common.ts";
+import { DomainTypeSetting } from "../contracts/hypervisor.ts";
+
+/** What an agent is started with. */
+export const AgentConfig = z.object({
+  socketPath: AbsolutePath.max(107, "a socket path has at most 107 characters"),
+  stateDir: AbsolutePath,
+  imageDir: AbsolutePath,
+  isoDir: AbsolutePath,
+  scratchDir: AbsolutePath,
+  domainType: DomainTypeSetting,
+  libvirtUri: z.string().regex(/^[a-z][a-z0-9+.-]*:\/\/\S*$/, "must be a libvirt URI, as qemu:///system"),
+});
+export type AgentConfig = z.infer<typeof AgentConfig>;

@@ -1,0 +1,6 @@
+/** All migrations in order; their number is their place in the list. Never change one that was released: add one. */
+import initial from "./0001_initial.sql" with { type: "text" };
+
+export const migrations: readonly { name: string; sql: string }[] = [
+  { name: "0001_initial", sql: initial },
+];

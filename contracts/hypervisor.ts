@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Bytes, Id, Title, UnixMs } from "./common.ts";
 
 export const DomainType = z.enum(["kvm", "qemu"]);
+export type DomainType = z.infer<typeof DomainType>;
 export const DomainTypeSetting = z.enum(["auto", "kvm", "qemu"]);
 
 export const StoragePath = z.object({

@@ -12,6 +12,7 @@ export const OsType = z.enum(["linux", "windows"]);
 export type OsType = z.infer<typeof OsType>;
 
 export const VideoModel = z.enum(["qxl", "virtio"]);
+export type VideoModel = z.infer<typeof VideoModel>;
 export const Vcpus = z.int().min(1).max(256);
 export const MemoryMiB = z.int().min(64).max(4 * 1024 * 1024);
 

@@ -1,0 +1,13 @@
+/** The XML of libvirt's domains: made, read and changed here and nowhere else. */
+export { buildDomainXml, type BuildFacts, type BuildOptions } from "./domain_build.ts";
+export {
+  applyEdit,
+  cdromElement,
+  closeDisplay,
+  type DisplayAccess,
+  graphicsElement,
+  setDisk,
+  withScratch,
+} from "./domain_edit.ts";
+export { type MachineMetadata, metadataNamespace, readMetadata, writeMetadata } from "./domain_metadata.ts";
+export { type ParsedDisk, type ParsedDisplay, type ParsedDomain, readDomain } from "./domain_read.ts";

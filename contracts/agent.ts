@@ -189,6 +189,7 @@ export const LibvirtStatus = z.object({
   since: UnixMs,
   reason: z.string().nullable().describe("why it is not connected, and what to do"),
 });
+export type LibvirtStatus = z.infer<typeof LibvirtStatus>;
 
 /** One line of /events. After `snapshot`, everything is a change to it. */
 export const AgentEvent = z.discriminatedUnion("type", [

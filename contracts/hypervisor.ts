@@ -42,6 +42,7 @@ export const HostLoad = z.object({
 export type HostLoad = z.infer<typeof HostLoad>;
 
 export const HypervisorState = z.enum(["online", "degraded", "offline"]);
+export type HypervisorState = z.infer<typeof HypervisorState>;
 
 export const Hypervisor = z.object({
   id: Id,

@@ -1,0 +1,12 @@
+import { z } from "zod";
+import { AppError } from "../contracts/errors.ts";
+import { defineMode } from "../lib/cli.ts";
+
+export const command = defineMode({
+  name: "agent",
+  summary: "drives libvirt and QEMU (every hypervisor)",
+  options: z.object({}),
+  run() {
+    return Promise.reject(new AppError("unavailable", "This mode is not part of this build yet."));
+  },
+});

@@ -150,9 +150,12 @@ function watchSignals(log: Logger): { signal: AbortSignal } & Disposable {
     abort.abort(new DOMException("The program is stopping.", "AbortError"));
   };
   for (const name of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(name, stop);
+  // Signal listeners alone do not keep the runtime alive while a mode waits for one.
+  const keepAlive = setInterval(() => {}, 3_600_000);
   return {
     signal: abort.signal,
     [Symbol.dispose]: () => {
+      clearInterval(keepAlive);
       for (const name of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(name, stop);
     },
   };

@@ -1,0 +1,3 @@
+export function ConsolePage(_: { kind: "machine" | "desktop"; id: string }) {
+  return null;
+}

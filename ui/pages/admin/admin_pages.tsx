@@ -1,0 +1,3 @@
+export function AdminPages() {
+  return null;
+}

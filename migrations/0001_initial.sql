@@ -130,6 +130,7 @@ CREATE TABLE jobs (
   subject_id    TEXT,
   subject_name  TEXT NOT NULL,
   hypervisor_id TEXT,  -- set when an agent carries the job out, under the same id
+  parent_id     TEXT,  -- of a step of a larger job: never listed by itself
   input         TEXT NOT NULL DEFAULT '{}',  -- JSON, what is needed to finish it after a restart
   stage         TEXT NOT NULL DEFAULT '',
   done          REAL NOT NULL DEFAULT 0,
@@ -145,6 +146,8 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE UNIQUE INDEX jobs_one_open_per_subject ON jobs (subject_id) WHERE state IN ('queued', 'running') AND subject_id IS NOT NULL;
 CREATE INDEX jobs_by_creation ON jobs (created_at);
+CREATE INDEX jobs_by_parent ON jobs (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX jobs_open ON jobs (state) WHERE state IN ('queued', 'running');
 
 CREATE TABLE audit (
   id           INTEGER PRIMARY KEY,

@@ -115,6 +115,8 @@ export interface JobRow {
   subject_id: string | null;
   subject_name: string;
   hypervisor_id: string | null;
+  /** Of a step of a larger job. */
+  parent_id: string | null;
   input: string;
   stage: string;
   done: number;

@@ -11,6 +11,7 @@ export const StoragePath = z.object({
   totalBytes: Bytes,
   freeBytes: Bytes,
 });
+export type StoragePath = z.infer<typeof StoragePath>;
 
 /** What the host is; changes seldom. */
 export const HostFacts = z.object({

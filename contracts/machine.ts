@@ -157,6 +157,7 @@ export const DiskLayer = z.object({
   allocatedBytes: Bytes,
   kind: z.enum(["scratch", "overlay", "image", "missing"]),
 });
+export type DiskLayer = z.infer<typeof DiskLayer>;
 export const MachineDisk = z.object({
   target: z.string().describe("device name in the guest, as vda"),
   bus: z.string(),

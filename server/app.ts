@@ -6,6 +6,9 @@ import type { Db } from "./db/schema.ts";
 import type { Tickets } from "./gateway/tickets.ts";
 import type { Jobs } from "./jobs/service.ts";
 import type { SettingsCache } from "./settings/service.ts";
+import type { Passwords } from "./users/passwords.ts";
+import type { Sessions } from "./users/sessions.ts";
+import type { SignInGuard } from "./users/sign_in_guard.ts";
 import type { Logger } from "../lib/log.ts";
 
 export interface App {
@@ -19,6 +22,9 @@ export interface App {
   agents: AgentConnections;
   jobs: Jobs;
   tickets: Tickets;
+  sessions: Sessions;
+  passwords: Passwords;
+  signInGuard: SignInGuard;
   /** Aborted when the dashboard shuts down. */
   signal: AbortSignal;
 }

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { AbsolutePath } from "../contracts/common.ts";
 import { DomainTypeSetting } from "../contracts/hypervisor.ts";
-import { logLevels } from "../lib/log.ts";
 
 export const defaultAgentSocket = "/run/kvm-vdi/agent.sock";
 
@@ -21,7 +20,7 @@ export const PublicUrl = z.url({ protocol: /^https?$/, error: "must be an http o
   .refine((text) => ["/", ""].includes(new URL(text).pathname), "must not have a path")
   .transform((text) => new URL(text).origin);
 
-export const DashboardConfig = z.strictObject({
+export const DashboardConfig = z.object({
   dataDir: AbsolutePath.default("/var/lib/kvm-vdi").describe("database, certificates and backups"),
   listen: Listen.prefault("0.0.0.0:8443").describe("address and port, HOST:PORT; port 0 takes a free one"),
   publicUrl: PublicUrl.nullable().default(null).describe(
@@ -50,7 +49,6 @@ export const DashboardConfig = z.strictObject({
   libvirtUri: z.string().nullable().default(null).describe("libvirt that the local agent drives"),
   user: z.string().regex(/^[a-z_][a-z0-9_-]*$/, "must be a system user's name").default("kvm-vdi")
     .describe("system user to become when started as root"),
-  logLevel: z.enum(logLevels).default("info").describe("least severity that is logged"),
 }).refine((config) => (config.certificateFile === null) === (config.certificateKeyFile === null), {
   path: ["certificateKeyFile"],
   message: "certificateFile and certificateKeyFile go together",

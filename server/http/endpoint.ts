@@ -8,8 +8,16 @@ import { AppError, invalidInput } from "../../contracts/errors.ts";
 import type { z } from "zod";
 import type { Api } from "../../contracts/api.ts";
 import type { Actor } from "../app.ts";
+import type { LiveSession } from "../users/sessions.ts";
 
-export type Env = { Variables: { requestId: string; actor: Actor | null; sessionToken: string | null } };
+export type Env = {
+  Variables: {
+    requestId: string;
+    actor: Actor | null;
+    sessionToken: string | null;
+    session: LiveSession | null;
+  };
+};
 
 export interface Request<N extends EndpointName> {
   /** The `:id` of the path; empty where the path has none. */
@@ -21,7 +29,12 @@ export interface Request<N extends EndpointName> {
   /** For cookies, headers and answers that are not JSON. */
   c: Context<Env>;
 }
-export type Handler<N extends EndpointName> = (request: Request<N>) => Promise<ResultOf<N> | Response>;
+/** What a handler may return: the endpoint's result, nothing where it has none, or a finished answer. */
+type HandlerResult<N extends EndpointName> =
+  | ResultOf<N>
+  | Response
+  | (undefined extends ResultOf<N> ? void : never);
+export type Handler<N extends EndpointName> = (request: Request<N>) => Promise<HandlerResult<N>>;
 export type Handlers<N extends EndpointName = EndpointName> = { [K in N]: Handler<K> };
 
 const rank = { user: 0, operator: 1, admin: 2 } as const;

@@ -50,6 +50,7 @@ export async function readUses(host: Host): Promise<Uses> {
 async function addDomain(
   domain: Domain,
   add: (path: string, holder: Holder) => Promise<void>,
+  chainBelow: (path: string) => Promise<Link[]>,
 ): Promise<void> {
   const { id, name, state } = domain;
   for (const { path, device, backingPath } of domain.disks) {

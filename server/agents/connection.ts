@@ -65,6 +65,15 @@ export class AgentConnection {
     this.#name = name;
   }
 
+  get usable(): boolean {
+    return this.#usable;
+  }
+
+  learn(domain: Domain, seen: Domain | null): void {
+    if (!this.#usable || (this.#view.domains.get(domain.id) ?? null) !== seen) return;
+    this.#receive({ type: "domain", domain });
+  }
+
   usableAgent(): Agent {
     if (this.#usable) return this.#agent;
     throw new AppError("unavailable", `Hypervisor ${this.#name} cannot be used now: ${this.#reason}`);

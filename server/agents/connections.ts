@@ -129,6 +129,31 @@ export class AgentConnections {
   }
 
   /**
+   * Takes in what an agent answered about a domain, unless its events have told something since `seen` was read: they
+   * come on another connection, and what they said is newer.
+   */
+  learn(hypervisorId: string, domain: Domain, seen: LiveDomain | null): void {
+    this.#connections.get(hypervisorId)?.learn(domain, seen?.domain ?? null);
+  }
+
+  /** Waits until the hypervisor's agent can be used. @throws the signal's reason when it is aborted first. */
+  untilUsable(hypervisorId: string, signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const usable = () => this.#connections.get(hypervisorId)?.usable ?? false;
+    if (signal.aborted) return Promise.reject(signal.reason);
+    if (usable()) return Promise.resolve();
+    const abort = () => settle(() => reject(signal.reason));
+    const unlisten = this.listen(() => usable() && settle(resolve));
+    const settle = (finish: () => void) => {
+      unlisten();
+      signal.removeEventListener("abort", abort);
+      finish();
+    };
+    signal.addEventListener("abort", abort);
+    return promise;
+  }
+
+  /**
    * Waits until the machine's domain satisfies the predicate. It is asked at once and then at each change; never by time.
    * @throws the signal's reason when it is aborted first.
    */

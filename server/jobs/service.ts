@@ -1,0 +1,457 @@
+/**
+ * Long operations: queued -> running -> succeeded | failed | cancelled | interrupted, kept as history.
+ * A job is either carried out by an agent under the same id (`delegate`), or by the dashboard itself (`start`), possibly
+ * in steps that are jobs with a parent. What an ended agent job means for rows is in the `settle` of its kind, so that it
+ * also happens when the job is picked up again after a restart.
+ */
+import type { AgentJob, AgentOperation } from "../../contracts/agent.ts";
+import type { Page } from "../../contracts/common.ts";
+import { AppError, type ErrorInfo, errorInfoOf } from "../../contracts/errors.ts";
+import {
+  isOpenJob,
+  type Job,
+  type JobItem,
+  type JobKind,
+  type JobQuery,
+  type JobState,
+  type Progress,
+} from "../../contracts/job.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { z } from "zod";
+import type { AgentConnections } from "../agents/connections.ts";
+import { AgentUnreachable } from "../agents/unreachable.ts";
+import type { Bus } from "../bus.ts";
+import type { Db } from "../db/schema.ts";
+import { OpenJob } from "./open_job.ts";
+import { findJob, findOpenJobs, findSteps, insertJob, listJobs, type StoredJob, updateJob } from "./store.ts";
+
+export interface JobRequest {
+  kind: JobKind;
+  /** What it works on; at most one open job a subject. Without an id: nothing is held but `machineIds`. */
+  subject: { id: string | null; name: string };
+  /** null: the dashboard itself. */
+  by: { username: string } | null;
+  /** What is needed to finish or resume it after a restart; plain JSON. */
+  input?: unknown;
+  /** Machines that it works on besides the subject. */
+  machineIds?: string[];
+  /** The job that it is a step of. */
+  parentId?: string;
+  progress?: Partial<Progress>;
+  cancellable?: boolean;
+}
+
+/** How a job ended, for the `settle` of its kind. */
+export interface EndedJob {
+  id: string;
+  state: Exclude<JobState, "queued" | "running">;
+  subjectId: string | null;
+  hypervisorId: string | null;
+  input: unknown;
+  items: JobItem[];
+}
+
+/** What a job of the dashboard's own works with. */
+export interface LocalOperation {
+  job: Readonly<Job>;
+  input: unknown;
+  signal: AbortSignal;
+  report(progress: Partial<Progress>): void;
+  /** Notes how one item ended. */
+  addItem(item: JobItem): void;
+  /** Starts a step, waits for it, and returns how it ended; cancelling this job cancels it too. */
+  step(
+    request: Omit<JobRequest, "by" | "parentId">,
+    hypervisorId: string,
+    operation: AgentOperation,
+  ): Promise<Job>;
+  /** The steps that were started before, when the job is resumed after a restart. */
+  earlierSteps(): Promise<Job[]>;
+}
+
+export interface JobBehaviour {
+  /** Brings rows in line with how an agent's job ended. May happen twice after a crash. */
+  settle?(ended: EndedJob): Promise<void>;
+  /** Carries a job of the dashboard's own out. */
+  run?(operation: LocalOperation): Promise<void>;
+  /** `run` can go on after a restart; otherwise the job is interrupted then. */
+  resumable?: boolean;
+}
+
+export interface JobsOptions {
+  db: Db;
+  bus: Bus;
+  agents: AgentConnections;
+  log: Logger;
+  now(): number;
+}
+
+export class Jobs {
+  #open = new Map<string, OpenJob>();
+  #behaviours = new Map<JobKind, JobBehaviour>();
+  #running = new Set<Promise<unknown>>();
+  #stopping = new AbortController();
+  #unlisten: () => void;
+
+  constructor(private readonly options: JobsOptions) {
+    this.#unlisten = options.agents.listen((change) => {
+      if (change.type === "job") this.#track(this.#take(change.job));
+      if (change.type === "jobs") this.#track(this.#reconcile(change.hypervisorId, change.jobs));
+    });
+  }
+
+  /** Says what the jobs of a kind do. Once per kind, before recover(). */
+  define(kind: JobKind, behaviour: JobBehaviour): void {
+    this.#behaviours.set(kind, behaviour);
+  }
+
+  /** Takes up what was open when the dashboard ended. Agents' jobs go on when their agent connects. */
+  async recover(): Promise<void> {
+    for (const stored of await findOpenJobs(this.options.db)) {
+      const open = this.#remember(stored, machineIdsOf(stored));
+      if (open.hypervisorId !== null) continue;
+      if (this.#behaviours.get(open.job.kind)?.resumable) this.#track(this.#run(open));
+      else await this.#close(open, "interrupted", interruptedByRestart);
+    }
+  }
+
+  /** Ends the work of the dashboard's own jobs; they stay open and recover() deals with them. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#unlisten();
+    for (const open of this.#open.values()) open.abort.abort(this.#stopping.signal.reason);
+    await Promise.allSettled([...this.#running]);
+    for (const open of this.#open.values()) open.dropPendingWrite();
+  }
+
+  /**
+   * Starts a job that the dashboard itself carries out, as its kind says.
+   * @throws {AppError} `conflict` if the subject has an open job.
+   */
+  async start(request: JobRequest): Promise<Job> {
+    const open = await this.#insert(request, null);
+    this.#track(this.#run(open));
+    return { ...open.job };
+  }
+
+  /**
+   * Has an agent carry a job out, under the same id.
+   * @throws {AppError} `conflict` if the subject has an open job; `unavailable` if the hypervisor cannot be reached; or
+   * the agent's own refusal, which then is the failed job's error as well.
+   */
+  async delegate(request: JobRequest, hypervisorId: string, operation: AgentOperation): Promise<Job> {
+    const agent = this.options.agents.of(hypervisorId);
+    const open = await this.#insert(request, hypervisorId, operation.kind !== "delete-machine");
+    open.dispatching = true;
+    try {
+      await this.#take(await agent.startJob({ id: open.job.id, operation }));
+    } catch (error) {
+      if (!(error instanceof AgentUnreachable)) {
+        await this.#close(open, "failed", errorInfoOf(error));
+        throw error;
+      }
+      open.dispatching = false;
+      await this.#reconcile(hypervisorId, []);
+    } finally {
+      open.dispatching = false;
+    }
+    return { ...open.job };
+  }
+
+  /** @throws {AppError} `not_found`. */
+  async get(id: string): Promise<Job> {
+    const open = this.#open.get(id);
+    if (open) return { ...open.job };
+    const stored = await findJob(this.options.db, id);
+    if (!stored) throw new AppError("not_found", "There is no such job.");
+    return stored.job;
+  }
+
+  list(query: z.output<typeof JobQuery>): Promise<Page<Job>> {
+    return listJobs(this.options.db, query);
+  }
+
+  /** Every open job that is not a step of another. */
+  listOpen(): Job[] {
+    return [...this.#open.values()].filter((open) => open.parentId === null).map((open) => ({ ...open.job }));
+  }
+
+  /** Waits until the job has ended, however. */
+  async ended(id: string, signal?: AbortSignal): Promise<Job> {
+    const open = this.#open.get(id);
+    if (!open) return await this.get(id);
+    if (!signal) return await open.ended.promise;
+    signal.throwIfAborted();
+    const aborted = Promise.withResolvers<never>();
+    const abort = () => aborted.reject(signal.reason);
+    signal.addEventListener("abort", abort);
+    try {
+      return await Promise.race([open.ended.promise, aborted.promise]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /**
+   * Which open job works on each machine (the larger job, where it is only a step). A machine in it must not be started,
+   * given to a user or changed.
+   */
+  holds(): ReadonlyMap<string, string> {
+    const holds = new Map<string, string>();
+    for (const open of this.#open.values()) {
+      for (const id of open.machineIds) {
+        if (!holds.has(id) || open.parentId === null) holds.set(id, open.parentId ?? open.job.id);
+      }
+    }
+    return holds;
+  }
+
+  /** The open job that works on this machine. */
+  holderOf(machineId: string): Job | null {
+    for (const open of this.#open.values()) {
+      if (open.parentId === null && open.machineIds.has(machineId)) return { ...open.job };
+    }
+    for (const open of this.#open.values()) {
+      if (open.machineIds.has(machineId)) return { ...open.job };
+    }
+    return null;
+  }
+
+  /**
+   * Asks a job to stop. It has ended once `ended` says so.
+   * @throws {AppError} `conflict` if it cannot be cancelled or has ended.
+   */
+  async cancel(id: string): Promise<Job> {
+    const open = this.#open.get(id);
+    if (!open) {
+      const job = await this.get(id);
+      throw new AppError("conflict", `The job has already ended: ${job.state}.`);
+    }
+    if (!open.job.cancellable) {
+      throw new AppError(
+        "conflict",
+        `This job cannot be cancelled: it is ${open.job.stage || open.job.state}.`,
+      );
+    }
+    if (open.hypervisorId !== null) await this.options.agents.of(open.hypervisorId).cancelJob(id);
+    else open.abort.abort(new AppError("cancelled", "The job was cancelled."));
+    return { ...open.job };
+  }
+
+  async #insert(request: JobRequest, hypervisorId: string | null, cancellable = true): Promise<OpenJob> {
+    const { subject, machineIds = [] } = request;
+    const stored: StoredJob = {
+      hypervisorId,
+      parentId: request.parentId ?? null,
+      input: { ...(request.input ?? {}), machineIds },
+      job: {
+        id: crypto.randomUUID(),
+        kind: request.kind,
+        state: hypervisorId === null ? "running" : "queued",
+        subjectId: subject.id,
+        subjectName: subject.name,
+        stage: "",
+        done: 0,
+        total: 0,
+        unit: "items",
+        ...request.progress,
+        error: null,
+        items: [],
+        cancellable: request.cancellable ?? cancellable,
+        requestedBy: request.by?.username ?? null,
+        createdAt: this.options.now(),
+        startedAt: hypervisorId === null ? this.options.now() : null,
+        endedAt: null,
+      },
+    };
+    if (!await insertJob(this.options.db, stored)) throw await this.#busy(subject);
+    const open = this.#remember(stored, machineIdsOf(stored));
+    this.#announce(open);
+    return open;
+  }
+
+  async #busy({ id, name }: JobRequest["subject"]): Promise<AppError> {
+    const { items: [running] } = await this.list({ subjectId: id!, open: true, limit: 1 });
+    const what = running
+      ? `${running.kind} (${running.stage || running.state}` +
+        `${running.requestedBy ? `, by ${running.requestedBy}` : ""})`
+      : "another job";
+    return new AppError(
+      "conflict",
+      `${name} is busy with ${what}. Wait for it or cancel it, then try again.`,
+    );
+  }
+
+  #remember(stored: StoredJob, machineIds: Iterable<string>): OpenJob {
+    const open: OpenJob = new OpenJob(stored, machineIds, () => this.#track(this.#write(open)));
+    this.#open.set(stored.job.id, open);
+    return open;
+  }
+
+  async #run(open: OpenJob): Promise<void> {
+    const run = this.#behaviours.get(open.job.kind)?.run;
+    try {
+      if (!run) throw new Error(`jobs of kind ${open.job.kind} are not carried out by the dashboard`);
+      await run(this.#operationOf(open));
+      await this.#close(open, "succeeded", null);
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      const cancelled = open.abort.signal.aborted;
+      const info = cancelled ? errorInfoOf(open.abort.signal.reason) : errorInfoOf(error);
+      if (info.code === "internal") this.options.log.error({ err: error, job: open.job.id }, "job failed");
+      await this.#close(open, cancelled ? "cancelled" : "failed", info);
+    }
+  }
+
+  #operationOf(open: OpenJob): LocalOperation {
+    const { signal } = open.abort;
+    return {
+      job: open.job,
+      input: open.input,
+      signal,
+      report: (progress) => open.report(progress),
+      addItem: (item) => open.report({ items: [...open.job.items, item], done: open.job.done + 1 }),
+      earlierSteps: async () => (await findSteps(this.options.db, open.job.id)).map((step) => step.job),
+      step: async (request, hypervisorId, operation) => {
+        signal.throwIfAborted();
+        const by = open.job.requestedBy === null ? null : { username: open.job.requestedBy };
+        const step = await this.delegate({ ...request, by, parentId: open.job.id }, hypervisorId, operation);
+        return await this.#endOfStep(step.id, signal);
+      },
+    };
+  }
+
+  /** Waits for a step; cancels it when its parent is cancelled, and leaves it alone when the dashboard stops. */
+  async #endOfStep(id: string, signal: AbortSignal): Promise<Job> {
+    try {
+      return await this.ended(id, signal);
+    } catch (error) {
+      if (!signal.aborted || this.#stopping.signal.aborted) throw error;
+      if (this.#open.get(id)?.job.cancellable) await this.cancel(id);
+      return await this.ended(id);
+    }
+  }
+
+  /** Takes in what an agent says about a job. */
+  async #take(told: AgentJob): Promise<void> {
+    const open = this.#open.get(told.id);
+    if (!open || open.closing) return;
+    const { stage, done, total, unit, items, cancellable, startedAt } = told;
+    if (!isOpenJob(told)) {
+      Object.assign(open.job, {
+        stage,
+        done,
+        total,
+        unit,
+        items,
+        startedAt: open.job.startedAt ?? startedAt,
+      });
+      return await this.#close(open, told.state as EndedJob["state"], told.error);
+    }
+    // An answer may be older than an event that came before it.
+    if (told.state === "queued" && open.job.state === "running") return;
+    const started = told.state === "running" && open.job.state === "queued";
+    if (started) Object.assign(open.job, { state: "running", startedAt: startedAt ?? this.options.now() });
+    open.report({ stage, done, total, unit, items });
+    open.job.cancellable = cancellable;
+    if (started) await this.#write(open);
+  }
+
+  /** After a connection was made: goes on with the jobs that the agent knows, ends those that it does not. */
+  async #reconcile(hypervisorId: string, told: AgentJob[]): Promise<void> {
+    for (const job of told) await this.#take(job);
+    const expected = [...this.#open.values()].filter((open) =>
+      open.hypervisorId === hypervisorId && !open.dispatching && !open.closing
+    );
+    if (expected.length === 0) return;
+    // Asked again, because the list may be older than a job that was started meanwhile.
+    const known = await this.#jobsOf(hypervisorId);
+    if (known === null) return;
+    for (const job of known) await this.#take(job);
+    const ids = new Set(known.map((job) => job.id));
+    for (const open of expected) {
+      if (!ids.has(open.job.id) && !open.closing) await this.#close(open, "interrupted", forgottenByAgent);
+    }
+  }
+
+  async #jobsOf(hypervisorId: string): Promise<AgentJob[] | null> {
+    try {
+      return await this.options.agents.of(hypervisorId).jobs();
+    } catch (error) {
+      this.options.log.info({ err: error, hypervisorId }, "jobs wait until the agent answers again");
+      return null;
+    }
+  }
+
+  async #close(open: OpenJob, state: EndedJob["state"], error: ErrorInfo | null): Promise<void> {
+    if (open.closing) return;
+    open.closing = true;
+    open.dropPendingWrite();
+    const { job } = open;
+    const settled = await this.#settle(open, state);
+    Object.assign(job, {
+      state: settled ? state : "failed",
+      error: settled ? error : errorInfoOf(null),
+      cancellable: false,
+      endedAt: this.options.now(),
+    });
+    await updateJob(this.options.db, job);
+    this.#open.delete(job.id);
+    this.#announce(open);
+    open.ended.resolve({ ...job });
+  }
+
+  /** Returns false when the rows could not be brought in line. */
+  async #settle(open: OpenJob, state: EndedJob["state"]): Promise<boolean> {
+    const settle = this.#behaviours.get(open.job.kind)?.settle;
+    if (!settle || open.hypervisorId === null) return true;
+    const { id, subjectId, items } = open.job;
+    try {
+      await settle({ id, state, subjectId, items, hypervisorId: open.hypervisorId, input: open.input });
+      return true;
+    } catch (error) {
+      this.options.log.error(
+        { err: error, job: id, kind: open.job.kind },
+        "a job's end could not be recorded",
+      );
+      return false;
+    }
+  }
+
+  async #write(open: OpenJob): Promise<void> {
+    if (open.closing) return;
+    await updateJob(this.options.db, open.job);
+    this.#announce(open);
+  }
+
+  #announce(open: OpenJob): void {
+    if (open.parentId === null) this.options.bus.publish({ type: "job", job: { ...open.job } });
+    const ids = [...open.machineIds];
+    // Whether a machine is held changes only at the beginning and at the end.
+    const edge = open.closing || (open.job.done === 0 && open.job.items.length === 0);
+    if (edge && ids.length > 0) this.options.bus.publish({ type: "machines", ids });
+  }
+
+  #track(work: Promise<unknown>): void {
+    const tracked = work
+      .catch((error) => this.options.log.error({ err: error }, "work on a job failed"))
+      .finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+  }
+}
+
+const interruptedByRestart: ErrorInfo = {
+  code: "interrupted",
+  message:
+    "The dashboard was restarted while this ran. Look at the items that are listed, then start it again.",
+};
+const forgottenByAgent: ErrorInfo = {
+  code: "interrupted",
+  message: "The agent was restarted while this ran and has undone what was not finished. Start it again.",
+};
+
+function machineIdsOf({ job, input }: StoredJob): string[] {
+  const { machineIds } = input as { machineIds: string[] };
+  const subject = job.subjectId !== null && job.kind !== "bulk" ? [job.subjectId] : [];
+  return [...subject, ...machineIds];
+}

@@ -65,6 +65,24 @@ export class DomainTable {
     return settle.promise;
   }
 
+  /** Reads the headers of a domain's images again after new overlays were made at the same paths. No process. */
+  async refreshImages(id: string): Promise<void> {
+    const known = this.#domains.get(id);
+    if (!known) return;
+    const disks = await Promise.all(known.disks.map(async (disk) => {
+      const header = disk.path === null || disk.device !== "disk"
+        ? null
+        : await readImageHeader(disk.path, "qcow2");
+      return {
+        ...disk,
+        virtualBytes: header?.virtualBytes ?? null,
+        backingPath: header?.backingPath ?? null,
+      };
+    }));
+    const domain = this.#domains.get(id);
+    if (domain) this.#put({ ...domain, disks });
+  }
+
   /** Reads new domains and drops removed ones; with `everything`, reads the known ones again too. */
   async sync({ everything = false }: { everything?: boolean } = {}): Promise<void> {
     const listed = await this.#list();

@@ -41,6 +41,18 @@ export class Virsh {
     return stdout.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => requireUuid(line));
   }
 
+  /** UUIDs of the domains whose disks must not be touched: active, in whatever state, or suspended to disk. */
+  async listBusy({ signal }: { signal?: AbortSignal } = {}): Promise<Set<string>> {
+    const listings = await Promise.all(
+      [[], ["--all", "--with-managed-save"]].map((flags) =>
+        this.#run(["list", "--uuid", ...flags], { what: "list the busy domains", signal })
+      ),
+    );
+    return new Set(
+      listings.flatMap(({ stdout }) => stdout.split("\n").map((line) => line.trim()).filter(Boolean)),
+    );
+  }
+
   /** The domain's XML: the live one of a running domain unless `inactive` asks for the persistent definition. */
   async dumpXml(
     id: string,

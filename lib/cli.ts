@@ -76,14 +76,10 @@ export async function runCli(modes: readonly ModeEntry[], args: readonly string[
 
 function addOptions(command: Command, mode: ModeCommand): void {
   command.exitOverride().allowExcessArguments(false).showHelpAfterError("(--help lists the options)");
-  for (const setting of describeSettings(mode.options)) command.addOption(optionOf(setting));
+  for (const setting of describeSettings(withLogLevel(mode.options))) command.addOption(optionOf(setting));
   command.option(
     "--config <file>",
     `settings as TOML (default: /etc/kvm-vdi/${mode.name}.toml if it is there)`,
-  );
-  command.addOption(
-    new Option("--log-level <level>", "what is logged").choices([...logLevels]).env("KVM_VDI_LOG_LEVEL")
-      .default("info"),
   );
   const sources =
     `Every option can also be a KVM_VDI_* variable (--data-dir: KVM_VDI_DATA_DIR) or a key of the
@@ -114,20 +110,21 @@ function shown(value: unknown): string {
   return typeof value === "string" ? value || '""' : JSON.stringify(value);
 }
 
+/** Every mode can be told what to log. */
+function withLogLevel(options: z.ZodObject) {
+  return options.safeExtend({
+    logLevel: z.enum(logLevels).default("info").describe("least severity that is logged"),
+  });
+}
+
 async function runMode(mode: ModeCommand, flags: Record<string, unknown>): Promise<number> {
-  const { config: file, logLevel, ...given } = z.looseObject({
-    config: z.string().optional(),
-    logLevel: z.enum(logLevels),
-  }).parse(flags);
-  const log = createLogger({ mode: mode.name, level: logLevel });
-  using shutdown = watchSignals(log);
+  const { config: file, ...given } = z.looseObject({ config: z.string().optional() }).parse(flags);
+  using shutdown = watchSignals();
+  let log = createLogger({ mode: mode.name });
   try {
-    const options = await loadConfig(mode.options, {
-      mode: mode.name,
-      flags: given,
-      env: Deno.env.toObject(),
-      file,
-    });
+    const sources = { mode: mode.name, flags: given, env: Deno.env.toObject(), file };
+    const options = await loadConfig(withLogLevel(mode.options), sources);
+    log = createLogger({ mode: mode.name, level: z.enum(logLevels).parse(options.logLevel) });
     return await mode.run(options, { signal: shutdown.signal, log }) ?? exitCodes.ok;
   } catch (error) {
     if (shutdown.signal.aborted && error === shutdown.signal.reason) return exitCodes.ok;
@@ -142,11 +139,10 @@ async function runMode(mode: ModeCommand, flags: Record<string, unknown>): Promi
 }
 
 /** The first SIGTERM or SIGINT asks for a drain through the signal, the second ends the program at once. */
-function watchSignals(log: Logger): { signal: AbortSignal } & Disposable {
+function watchSignals(): { signal: AbortSignal } & Disposable {
   const abort = new AbortController();
   const stop = () => {
     if (abort.signal.aborted) Deno.exit(exitCodes.interrupted);
-    log.debug("draining");
     abort.abort(new DOMException("The program is stopping.", "AbortError"));
   };
   for (const name of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(name, stop);

@@ -19,7 +19,7 @@ Deno.test("runCli() gives the mode its parsed options and passes its exit code o
       return Promise.resolve(7);
     },
   );
-  assert.deepEqual([code, seen], [7, { dataDir: "/x", verbose: false }]);
+  assert.deepEqual([code, seen], [7, { dataDir: "/x", verbose: false, logLevel: "silent" }]);
 });
 
 Deno.test("runCli() does not load the modes that were not asked for", async () => {

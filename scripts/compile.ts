@@ -1,0 +1,140 @@
+/**
+ * Makes dist/kvm-vdi. With `deno compile` where a real denort is at hand (DENORT_BIN), otherwise with our ELF packer.
+ * Does nothing when neither a source file, the toolchain nor the commit has changed since the last time.
+ */
+import * as esbuild from "esbuild";
+import { run } from "../lib/process.ts";
+import { bundleApp } from "./bundle_app.ts";
+import { writeUi } from "./bundle_ui.ts";
+import { packElf } from "./executable/pack_elf.ts";
+
+const root = new URL("..", import.meta.url).pathname;
+const executable = `${root}dist/kvm-vdi`;
+const stampFile = `${root}dist/kvm-vdi.stamp`;
+
+/** The executable needs neither configuration nor network, and reads no lock file or package of the folder it is in. */
+const denoArguments = [
+  "run",
+  "--allow-all",
+  "--quiet",
+  "--no-config",
+  "--no-lock",
+  "--no-npm",
+  "--no-remote",
+  "--cached-only",
+  "--no-prompt",
+  "--ext=js",
+];
+const environment = {
+  DENO_NO_UPDATE_CHECK: "1",
+  DENO_NO_PACKAGE_JSON: "1",
+  DENO_DISABLE_NODE_SHIM: "1",
+};
+
+/** Hash of everything that the executable is made of. */
+async function hashInputs(commit: string): Promise<string> {
+  const { stdout } = await run([
+    "find",
+    "main.ts",
+    "deno.json",
+    "deno.lock",
+    ...["contracts", "lib", "server", "agent", "client", "ui", "migrations", "scripts"],
+    ...[
+      "-path",
+      "scripts/toolchain/node_modules",
+      "-prune",
+      "-o",
+      "-type",
+      "f",
+      "!",
+      "-name",
+      "*_test.ts",
+      "-print",
+    ],
+  ], { cwd: root });
+  const names = stdout.trim().split("\n").sort();
+  const sums = await run(["sha256sum", ...names], { cwd: root });
+  const all = new TextEncoder().encode(
+    `${commit}\n${Deno.version.deno} ${Deno.build.target}\n${sums.stdout}`,
+  );
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", all)).toHex();
+}
+
+/** The commit checked out, with `+changes` when tracked files differ from it; `unknown` outside of git. */
+async function describeCommit(): Promise<string> {
+  try {
+    const [head, changes] = await Promise.all([
+      run(["git", "rev-parse", "--short=12", "HEAD"], { cwd: root }),
+      run(["git", "status", "--porcelain", "--untracked-files=no"], { cwd: root }),
+    ]);
+    return head.stdout.trim() + (changes.stdout.trim() ? "+changes" : "");
+  } catch {
+    return "unknown";
+  }
+}
+
+async function readIfPresent(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** `deno compile` needs a denort binary; returns false where there is none, or only a fake one. */
+async function compileWithDenort(programPath: string, outPath: string): Promise<boolean> {
+  if (!Deno.env.get("DENORT_BIN")) return false;
+  const flags = ["--quiet", "--allow-all", "--no-config", "--no-lock", "--no-npm", "--output", outPath];
+  try {
+    await run([Deno.execPath(), "compile", ...flags, programPath], { timeoutMs: 120_000 });
+    await selfTest(outPath, "");
+    return true;
+  } catch (error) {
+    console.log(`deno compile with DENORT_BIN does not work, packing instead: ${error}`);
+    return false;
+  }
+}
+
+/** The new executable must say its own version and commit, with nothing around it. */
+async function selfTest(path: string, commit: string): Promise<void> {
+  const { stdout } = await run([path, "version"], { cwd: "/", timeoutMs: 20_000 });
+  if (!stdout.startsWith("kvm-vdi ") || !stdout.includes(commit)) throw new Error(`${path} says: ${stdout}`);
+}
+
+async function compile(commit: string): Promise<void> {
+  const { program, ui, licenses } = await bundleApp(commit);
+  await writeUi(ui);
+  const programPath = `${root}dist/program.js`;
+  const newPath = `${executable}.new`;
+  await Deno.writeFile(programPath, program);
+  await Deno.writeTextFile(`${root}dist/licenses.txt`, licenses);
+  const compiled = await compileWithDenort(programPath, newPath);
+  if (!compiled) {
+    const stubPath = `${root}scripts/executable/stub.${Deno.build.arch}.bin`;
+    await packElf({
+      denoPath: Deno.execPath(),
+      stubPath,
+      programPath,
+      denoArguments,
+      environment,
+      outPath: newPath,
+    });
+    await selfTest(newPath, commit);
+  }
+  await Deno.rename(newPath, executable);
+  const { size } = await Deno.stat(executable);
+  const how = compiled ? "deno compile" : "the ELF packer";
+  console.log(`dist/kvm-vdi: ${commit}, ${Math.round(size / 2 ** 20)} MiB, made with ${how}`);
+}
+
+const commit = await describeCommit();
+const stamp = await hashInputs(commit);
+const isThere = await Deno.stat(executable).then(() => true, () => false);
+if (isThere && await readIfPresent(stampFile) === stamp) {
+  console.log(`dist/kvm-vdi: ${commit}, unchanged`);
+} else {
+  await compile(commit);
+  await Deno.writeTextFile(stampFile, stamp);
+  await esbuild.stop();
+}

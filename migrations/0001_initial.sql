@@ -122,6 +122,8 @@ CREATE TABLE leases (
 CREATE UNIQUE INDEX leases_one_user_per_machine ON leases (machine_id) WHERE ended_at IS NULL;
 CREATE UNIQUE INDEX leases_one_machine_per_user ON leases (user_id, desktop_pool_id) WHERE ended_at IS NULL;
 CREATE INDEX leases_by_start ON leases (started_at);
+CREATE INDEX leases_by_machine ON leases (machine_id, ended_at);
+CREATE INDEX leases_active ON leases (ended_at) WHERE ended_at IS NULL;
 
 CREATE TABLE jobs (
   id            TEXT PRIMARY KEY,

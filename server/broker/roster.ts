@@ -1,0 +1,143 @@
+/**
+ * The members of each desktop pool in memory, as the broker needs them. Whatever changes a machine publishes its id on
+ * the bus; only those rows are read again, and only when somebody asks. The database stays the judge: a lease is given
+ * by one statement that checks everything again.
+ */
+import type { PoolCounts } from "../../contracts/desktop_pool.ts";
+import type { App } from "../app.ts";
+import type { Change } from "../bus.ts";
+import { type Candidate, countMembers, type HypervisorCondition, type Surroundings } from "./placement.ts";
+import { readHypervisors, readMembers } from "./store.ts";
+
+/** More stale rows than this are read as the whole pool. */
+const patchLimit = 200;
+
+interface Pool {
+  members: Map<string, Candidate>;
+  /** Machines to read again; `all` before the first read and after a change of the membership. */
+  stale: Set<string> | "all";
+  /** The read that is under way. */
+  reading: Promise<void> | null;
+  counts: PoolCounts | null;
+}
+
+export class Roster {
+  #pools = new Map<string, Pool>();
+  #hypervisors: { id: string; name: string; maintenance: boolean }[] | null = null;
+  #conditions: Map<string, HypervisorCondition> | null = null;
+  #endings: (() => void)[];
+
+  constructor(private readonly app: Pick<App, "db" | "bus" | "agents" | "jobs">) {
+    this.#endings = [
+      app.bus.subscribe((change) => this.#onChange(change)),
+      app.agents.listen(({ type }) => {
+        if (type === "status") this.#forgetConditions();
+        // Placement wants the load of now; counts do not depend on it.
+        else if (type === "load") this.#conditions = null;
+      }),
+    ];
+  }
+
+  close(): void {
+    for (const end of this.#endings) end();
+  }
+
+  /** The members as they are now, by name. Do not keep them. */
+  async members(desktopPoolId: string): Promise<ReadonlyMap<string, Candidate>> {
+    const pool = this.#pool(desktopPoolId);
+    // A read that is under way may have begun before this call; the next one has not.
+    if (pool.reading) await pool.reading;
+    if (pool.stale === "all" || pool.stale.size > 0) await (pool.reading ??= this.#read(desktopPoolId, pool));
+    return pool.members;
+  }
+
+  /** How many of the members are free, in use and so on. */
+  async counts(desktopPoolId: string): Promise<PoolCounts> {
+    await this.members(desktopPoolId);
+    const around = await this.surroundings();
+    const pool = this.#pool(desktopPoolId);
+    return pool.counts ??= countMembers(pool.members.values(), around);
+  }
+
+  /** Every hypervisor's condition and the machines that jobs work on, as they are now. */
+  async surroundings(): Promise<Surroundings> {
+    this.#hypervisors ??= await readHypervisors(this.app.db);
+    this.#conditions ??= new Map(this.#hypervisors.map(({ id, name, maintenance }) => {
+      const { state, load } = this.app.agents.status(id);
+      return [id, { name, maintenance, online: state === "online", cpuPercent: load?.cpuPercent ?? 0 }];
+    }));
+    return { hypervisors: this.#conditions, held: this.app.jobs.holds() };
+  }
+
+  /** These machines are not what they were; their rows are committed. */
+  touch(machineIds: Iterable<string>): void {
+    const ids = [...machineIds];
+    for (const pool of this.#pools.values()) {
+      if (pool.stale === "all") continue;
+      for (const id of ids) if (pool.members.has(id)) pool.stale.add(id);
+      if (pool.stale.size > patchLimit) pool.stale = "all";
+    }
+  }
+
+  /** The pool's membership has changed, or nothing that is known of it is to be trusted. */
+  forget(desktopPoolId: string): void {
+    const pool = this.#pools.get(desktopPoolId);
+    if (pool) pool.stale = "all";
+  }
+
+  #pool(desktopPoolId: string): Pool {
+    const known = this.#pools.get(desktopPoolId);
+    if (known) return known;
+    const pool: Pool = { members: new Map(), stale: "all", reading: null, counts: null };
+    this.#pools.set(desktopPoolId, pool);
+    return pool;
+  }
+
+  async #read(desktopPoolId: string, pool: Pool): Promise<void> {
+    // What becomes stale from here on is read again in the next round.
+    const stale = pool.stale;
+    pool.stale = new Set();
+    try {
+      if (stale === "all") {
+        const members = await readMembers(this.app.db, desktopPoolId);
+        pool.members = new Map(members.map((member) => [member.machineId, member]));
+      } else {
+        const members = await readMembers(this.app.db, desktopPoolId, [...stale]);
+        for (const member of members) {
+          pool.members.set(member.machineId, member);
+          stale.delete(member.machineId);
+        }
+        for (const gone of stale) pool.members.delete(gone);
+      }
+    } catch (error) {
+      pool.stale = "all";
+      throw error;
+    } finally {
+      pool.counts = null;
+      pool.reading = null;
+    }
+  }
+
+  #onChange(change: Change): void {
+    switch (change.type) {
+      case "machines":
+        // An initial's new image makes its clones outdated: they are published by whoever changes the initial.
+        return this.touch(change.ids);
+      case "machine-removed":
+        return this.touch([change.id]);
+      case "desktop-pool":
+        return this.forget(change.id);
+      case "desktop-pool-removed":
+        return void this.#pools.delete(change.id);
+      case "hypervisor":
+      case "hypervisor-removed":
+        this.#hypervisors = null;
+        return this.#forgetConditions();
+    }
+  }
+
+  #forgetConditions(): void {
+    this.#conditions = null;
+    for (const pool of this.#pools.values()) pool.counts = null;
+  }
+}

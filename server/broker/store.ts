@@ -1,0 +1,163 @@
+import { sql } from "kysely";
+import type { Db, Flag } from "../db/schema.ts";
+import type { Candidate } from "./placement.ts";
+
+/** The members of a desktop pool by name, or those of them that are named. */
+export async function readMembers(
+  db: Db,
+  desktopPoolId: string,
+  machineIds?: string[],
+): Promise<Candidate[]> {
+  const rows = await db.selectFrom("desktop_pool_machines as member")
+    .innerJoin("machines as machine", "machine.id", "member.machine_id")
+    .leftJoin("machines as image", "image.id", "machine.source_id")
+    .leftJoin(
+      "leases as lease",
+      (join) => join.onRef("lease.machine_id", "=", "machine.id").on("lease.ended_at", "is", null),
+    )
+    .where("member.desktop_pool_id", "=", desktopPoolId)
+    .$if(machineIds !== undefined, (query) => query.where("machine.id", "in", machineIds!))
+    .orderBy("machine.name_key")
+    .select([
+      "machine.id",
+      "machine.name",
+      "machine.role",
+      "machine.hypervisor_id",
+      "machine.state",
+      "machine.maintenance",
+      "machine.locked",
+      "machine.virtual_snapshot",
+      "machine.populated_at",
+      "machine.base_path",
+      "image.disk_path as image_path",
+      "lease.id as lease_id",
+      "lease.user_id as lease_user_id",
+      "lease.state as lease_state",
+    ])
+    .select(wasUsed.as("used"))
+    .execute();
+  return rows.map((row) => ({
+    machineId: row.id,
+    name: row.name,
+    role: row.role,
+    hypervisorId: row.hypervisor_id,
+    state: row.state,
+    maintenance: row.maintenance === 1,
+    locked: row.locked === 1,
+    virtualSnapshot: row.virtual_snapshot === 1,
+    populated: row.populated_at !== null,
+    outdated: row.base_path !== null && row.image_path !== null && row.base_path !== row.image_path,
+    used: row.virtual_snapshot === 0 && row.used === 1,
+    lease: row.lease_id === null
+      ? null
+      : { id: row.lease_id, userId: row.lease_user_id, ready: row.lease_state === "ready" },
+  }));
+}
+
+/** Whether somebody's lease of the machine ended after its overlay was made. */
+const wasUsed = sql<Flag>`exists (
+  select 1 from leases as past where past.machine_id = machine.id and past.ended_at > coalesce(machine.populated_at, 0))`;
+
+/** An open job works on the machine: on it alone, or on it among those that its input names. */
+const isInOpenJob = sql<Flag>`exists (
+  select 1 from jobs where jobs.state in ('queued', 'running')
+    and (jobs.subject_id = machine.id or jobs.input like '%' || machine.id || '%'))`;
+
+/** Whether a member could be given at this very moment, as far as the database knows. */
+export async function isFree(trx: Db, desktopPoolId: string, machineId: string): Promise<boolean> {
+  const row = await trx.selectFrom("desktop_pool_machines as member")
+    .innerJoin("machines as machine", "machine.id", "member.machine_id")
+    .innerJoin("hypervisors as hypervisor", "hypervisor.id", "machine.hypervisor_id")
+    .where("member.desktop_pool_id", "=", desktopPoolId)
+    .where("member.machine_id", "=", machineId)
+    .where("machine.maintenance", "=", 0)
+    .where("machine.locked", "=", 0)
+    .where("hypervisor.maintenance", "=", 0)
+    .where((where) =>
+      where.or([where("machine.role", "=", "simple"), where("machine.populated_at", "is not", null)])
+    )
+    .where(sql<boolean>`not ${isInOpenJob}`)
+    .select("machine.id")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+export interface NewLease {
+  id: string;
+  user: { id: string; username: string };
+  desktopPool: { id: string; name: string };
+  machine: { id: string; name: string };
+  /** The machine runs already: the desktop is ready at once. */
+  ready: boolean;
+  terminal: string | null;
+  explanation: string;
+  startedAt: number;
+}
+
+/** @throws on a violation of the unique indexes: the machine is taken, or the user has a desktop in this pool. */
+export async function insertLease(trx: Db, lease: NewLease): Promise<void> {
+  await trx.insertInto("leases").values({
+    id: lease.id,
+    user_id: lease.user.id,
+    username: lease.user.username,
+    desktop_pool_id: lease.desktopPool.id,
+    desktop_pool_name: lease.desktopPool.name,
+    machine_id: lease.machine.id,
+    machine_name: lease.machine.name,
+    state: lease.ready ? "ready" : "preparing",
+    stage: lease.ready ? "ready" : "allocated",
+    error: null,
+    terminal: lease.terminal,
+    explanation: lease.explanation,
+    started_at: lease.startedAt,
+    ready_at: lease.ready ? lease.startedAt : null,
+    last_heartbeat_at: lease.startedAt,
+    ended_at: null,
+    end_reason: null,
+  }).execute();
+}
+
+/** Moves an active lease to another machine. @throws as `insertLease`. */
+export async function moveLease(
+  trx: Db,
+  leaseId: string,
+  machine: { id: string; name: string },
+  explanation: string,
+): Promise<boolean> {
+  const { numUpdatedRows } = await trx.updateTable("leases")
+    .set({ machine_id: machine.id, machine_name: machine.name, stage: "allocated", explanation })
+    .where("id", "=", leaseId).where("ended_at", "is", null).executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+/** The user's active lease in a pool. */
+export async function readOwnLease(db: Db, desktopPoolId: string, userId: string) {
+  const row = await db.selectFrom("leases")
+    .where("user_id", "=", userId).where("desktop_pool_id", "=", desktopPoolId).where("ended_at", "is", null)
+    .select(["id", "machine_id", "machine_name"]).executeTakeFirst();
+  return row && { leaseId: row.id, machineId: row.machine_id, machineName: row.machine_name };
+}
+
+/** What is asked of user and pool before a desktop is given; undefined when there is no such pool. */
+export async function readEntitlement(db: Db, desktopPoolId: string, userId: string) {
+  const row = await db.selectFrom("desktop_pools as pool")
+    .leftJoin(
+      "entitlements as entitlement",
+      (join) =>
+        join.onRef("entitlement.desktop_pool_id", "=", "pool.id").on("entitlement.user_id", "=", userId),
+    )
+    .leftJoin("users as user", "user.id", "entitlement.user_id")
+    .where("pool.id", "=", desktopPoolId)
+    .select(["pool.id", "pool.name", "pool.enabled", "user.disabled", "user.username"])
+    .executeTakeFirst();
+  return row && {
+    pool: { id: row.id, name: row.name, enabled: row.enabled === 1 },
+    user: row.disabled === 0 && row.username !== null ? { id: userId, username: row.username } : null,
+  };
+}
+
+/** Names and maintenance of all hypervisors. */
+export async function readHypervisors(db: Db) {
+  const rows = await db.selectFrom("hypervisors").select(["id", "name", "maintenance"]).execute();
+  return rows.map(({ id, name, maintenance }) => ({ id, name, maintenance: maintenance === 1 }));
+}

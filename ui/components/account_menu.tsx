@@ -1,5 +1,5 @@
 import { Divider, Dropdown, DropdownItem, DropdownList, MenuToggle } from "@patternfly/react-core";
-import CircleHalfStrokeIcon from "@patternfly/react-icons/dist/esm/icons/circle-half-stroke-icon";
+import AdjustIcon from "@patternfly/react-icons/dist/esm/icons/adjust-icon";
 import MoonIcon from "@patternfly/react-icons/dist/esm/icons/moon-icon";
 import SunIcon from "@patternfly/react-icons/dist/esm/icons/sun-icon";
 import UserIcon from "@patternfly/react-icons/dist/esm/icons/user-icon";
@@ -19,7 +19,7 @@ const themes: { id: Theme; title: string }[] = [
 /** Light, dark, or as the system is. */
 export function ThemeMenu() {
   const [open, setOpen] = useState(false);
-  const Icon = theme.value === "dark" ? MoonIcon : theme.value === "light" ? SunIcon : CircleHalfStrokeIcon;
+  const Icon = theme.value === "dark" ? MoonIcon : theme.value === "light" ? SunIcon : AdjustIcon;
   return (
     <Dropdown
       isOpen={open}

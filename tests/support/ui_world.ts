@@ -1,0 +1,545 @@
+/** A made-up installation for looking at the UI: 2,000 machines, pools, users, jobs. Deterministic, apart from the time. */
+import type { AuditEntry, Settings as SettingsShape } from "../../contracts/settings.ts";
+import { Settings } from "../../contracts/settings.ts";
+import type { Lease } from "../../contracts/desktop.ts";
+import type { DesktopPoolDetail, PoolCounts } from "../../contracts/desktop_pool.ts";
+import type { Hypervisor } from "../../contracts/hypervisor.ts";
+import type { Job } from "../../contracts/job.ts";
+import type { Machine } from "../../contracts/machine.ts";
+import type { Overview, Warning } from "../../contracts/settings.ts";
+import type { User } from "../../contracts/user.ts";
+import type { z } from "zod";
+
+export interface World {
+  machines: Machine[];
+  pools: DesktopPoolDetail[];
+  users: User[];
+  hypervisors: Hypervisor[];
+  jobs: Job[];
+  leases: Lease[];
+  audit: AuditEntry[];
+  warnings: Warning[];
+  settings: z.infer<typeof SettingsShape>;
+}
+
+const minute = 60_000;
+const GiB = 1024 ** 3;
+
+/** The n-th UUID of a kind; readable in a test's output. */
+export const idOf = (kind: number, n: number) =>
+  `${String(kind).padStart(8, "0")}-0000-4000-8000-${String(n).padStart(12, "0")}`;
+
+export function makeMachine(n: number, patch: Partial<Machine> = {}): Machine {
+  const running = patch.state === "running";
+  return {
+    id: idOf(1, n),
+    name: `machine-${n}`,
+    role: "vdi",
+    osType: "linux",
+    hypervisorId: idOf(2, 1),
+    sourceId: null,
+    state: "shut-off",
+    stateReason: null,
+    maintenance: false,
+    locked: false,
+    virtualSnapshot: false,
+    vcpus: 2,
+    memoryMiB: 4096,
+    mac: `52:54:00:${
+      [n >> 16, n >> 8, n].map((part) => (part & 255).toString(16).padStart(2, "0")).join(":")
+    }`,
+    network: "default",
+    video: "qxl",
+    iso: null,
+    diskBytes: 40 * GiB,
+    populatedAt: Date.now() - 3 * 86_400_000,
+    outdated: false,
+    addresses: running ? [`10.20.${n >> 8 & 255}.${n & 255}`] : [],
+    guestAgent: running,
+    cpuPercent: running ? n * 37 % 100 : null,
+    memoryUsedMiB: running ? 1200 + n * 53 % 2600 : null,
+    viewers: 0,
+    pendingAction: null,
+    jobId: null,
+    desktopPools: [],
+    lease: null,
+    cloneCount: 0,
+    notes: "",
+    createdAt: Date.now() - 90 * 86_400_000,
+    updatedAt: Date.now() - n % 600 * minute,
+    ...patch,
+  };
+}
+
+function makeHypervisor(n: number, patch: Partial<Hypervisor> = {}): Hypervisor {
+  const storage = [
+    {
+      kind: "images" as const,
+      path: "/var/lib/kvm-vdi/images",
+      totalBytes: 4000 * GiB,
+      freeBytes: (2300 - n * 600) * GiB,
+    },
+    { kind: "iso" as const, path: "/var/lib/kvm-vdi/iso", totalBytes: 200 * GiB, freeBytes: 150 * GiB },
+    {
+      kind: "scratch" as const,
+      path: "/var/lib/kvm-vdi/scratch",
+      totalBytes: 800 * GiB,
+      freeBytes: 690 * GiB,
+    },
+  ];
+  return {
+    id: idOf(2, n),
+    name: `hv-${n}`,
+    address: n === 1 ? "local" : `10.0.0.${n}`,
+    state: "online",
+    stateReason: null,
+    stateSince: Date.now() - 12 * 86_400_000,
+    maintenance: false,
+    agentVersion: "1.0.0",
+    agentContract: 1,
+    agentOutdated: false,
+    facts: {
+      hostname: `hv-${n}.lab.example`,
+      cpuModel: "AMD EPYC 7543P 32-Core Processor",
+      cpus: 64,
+      memoryMiB: 512 * 1024,
+      libvirtVersion: "9.0.0",
+      qemuVersion: "7.2.15",
+      domainType: "kvm",
+      kvm: { state: "works", detail: "A probe guest ran with KVM in 0.4 s." },
+      displays: ["spice", "vnc"],
+      networks: [
+        { name: "default", kind: "network", active: true },
+        { name: "br0", kind: "bridge", active: true },
+      ],
+      storage,
+    },
+    load: {
+      at: Date.now(),
+      cpuPercent: 34 + n * 11,
+      load1: 12.4 + n,
+      memoryUsedMiB: (180 + n * 60) * 1024,
+      storage,
+    },
+    defaultNetwork: "default",
+    machineCount: 0,
+    runningCount: 0,
+    createdAt: Date.now() - 200 * 86_400_000,
+    ...patch,
+  };
+}
+
+export function makeJob(n: number, patch: Partial<Job> = {}): Job {
+  return {
+    id: idOf(3, n),
+    kind: "bulk",
+    state: "succeeded",
+    stage: "Done",
+    done: 20,
+    total: 20,
+    unit: "items",
+    subjectId: null,
+    subjectName: "start 20 machines",
+    error: null,
+    items: [],
+    cancellable: false,
+    requestedBy: "admin",
+    createdAt: Date.now() - n * 17 * minute,
+    startedAt: Date.now() - n * 17 * minute + 500,
+    endedAt: Date.now() - n * 17 * minute + 42_000,
+    ...patch,
+  };
+}
+
+const firstNames = [
+  "Ada",
+  "Bela",
+  "Carla",
+  "Dmitri",
+  "Eva",
+  "Farid",
+  "Greta",
+  "Hiro",
+  "Ines",
+  "Jonas",
+  "Katya",
+  "Liam",
+];
+const lastNames = [
+  "Ahlers",
+  "Brandt",
+  "Costa",
+  "Dvorak",
+  "Eriksen",
+  "Fischer",
+  "Garcia",
+  "Hoang",
+  "Ivanova",
+  "Jansen",
+];
+
+function makeUser(n: number, patch: Partial<User> = {}): User {
+  const first = firstNames[n % firstNames.length]!;
+  const last = lastNames[n % lastNames.length]!;
+  return {
+    id: idOf(4, n),
+    username: `${first}.${last}${n >= 60 ? n : ""}`.toLowerCase(),
+    displayName: `${first} ${last}`,
+    role: "user",
+    disabled: n % 29 === 28,
+    lockedUntil: n % 23 === 22 ? Date.now() + 9 * minute : null,
+    desktopPools: [],
+    lastSignInAt: n % 7 === 6 ? null : Date.now() - n * 47 * minute,
+    createdAt: Date.now() - 60 * 86_400_000,
+    ...patch,
+  };
+}
+
+export const admin = makeUser(0, {
+  username: "admin",
+  displayName: "Alex Admin",
+  role: "admin",
+  lockedUntil: null,
+  disabled: false,
+});
+
+export function emptyWorld(): World {
+  return {
+    machines: [],
+    pools: [],
+    users: [admin],
+    hypervisors: [makeHypervisor(1)],
+    jobs: [],
+    leases: [],
+    audit: [],
+    warnings: [],
+    settings: Settings.parse({}),
+  };
+}
+
+const groups = [
+  {
+    name: "win11-office",
+    os: "windows",
+    pool: "Office desktop",
+    text: "Windows 11 with the office suite",
+    clones: 900,
+  },
+  {
+    name: "debian-lab",
+    os: "linux",
+    pool: "Linux lab",
+    text: "Debian with compilers and editors",
+    clones: 600,
+  },
+  {
+    name: "cad-station",
+    os: "windows",
+    pool: "CAD workstation",
+    text: "For the engineering team",
+    clones: 400,
+  },
+  { name: "kiosk", os: "linux", pool: "Library kiosk", text: "A browser, reset after every use", clones: 80 },
+] as const;
+
+export function largeWorld(): World {
+  const world = emptyWorld();
+  world.hypervisors = [1, 2, 3].map((n) => makeHypervisor(n));
+  Object.assign(world.hypervisors[2]!, {
+    state: "offline",
+    stateReason:
+      "The agent does not answer on its socket since 14:02. Start it with: systemctl start kvm-vdi-agent",
+    stateSince: Date.now() - 38 * minute,
+    load: null,
+  });
+  world.users = [admin, ...Array.from({ length: 240 }, (_, n) => makeUser(n + 1))];
+  let next = 1;
+  for (const [place, group] of groups.entries()) next = addGroup(world, place, group, next);
+  for (const name of ["dns-1", "print-server", "license-server", "build-agent"]) {
+    world.machines.push(makeMachine(next++, { name, role: "simple", state: "running", populatedAt: null }));
+  }
+  addJobs(world);
+  addAudit(world);
+  countMachines(world);
+  world.warnings = [
+    {
+      id: "hv-3-offline",
+      severity: "danger",
+      message: "Hypervisor hv-3 is offline since 38 minutes.",
+      link: `/hypervisors/${idOf(2, 3)}`,
+    },
+    {
+      id: "outdated",
+      severity: "warning",
+      message: "126 machines of win11-office are on an older image: populate them.",
+      link: "/machines?view=grouped",
+    },
+    {
+      id: "jobs",
+      severity: "warning",
+      message: "2 jobs failed in the last 24 hours.",
+      link: "/jobs?state=failed",
+    },
+  ];
+  return world;
+}
+
+function addGroup(world: World, place: number, group: (typeof groups)[number], first: number): number {
+  const source = makeMachine(first, {
+    name: `${group.name}-source`,
+    role: "source",
+    osType: group.os,
+    cloneCount: 1,
+    populatedAt: null,
+    iso: place === 0 ? "/var/lib/kvm-vdi/iso/virtio-win.iso" : null,
+  });
+  const initial = makeMachine(first + 1, {
+    name: group.name,
+    role: "initial",
+    osType: group.os,
+    sourceId: source.id,
+    cloneCount: group.clones,
+    populatedAt: null,
+  });
+  const pool = makePool(place + 1, group.pool, group.text);
+  world.pools.push(pool);
+  world.machines.push(source, initial);
+  pool.entitlements.userIds = world.users.filter((_, n) => n % groups.length === place && n > 0).map((user) =>
+    user.id
+  );
+  for (const id of pool.entitlements.userIds) {
+    world.users.find((user) => user.id === id)!.desktopPools.push({ id: pool.id, name: pool.name });
+  }
+  for (let n = 0; n < group.clones; n++) addClone(world, { pool, initial, n, id: first + 2 + n });
+  pool.entitledUsers = pool.entitlements.userIds.length;
+  return first + 2 + group.clones;
+}
+
+function addClone(
+  world: World,
+  clone: { pool: DesktopPoolDetail; initial: Machine; n: number; id: number },
+): void {
+  const { pool, initial, n, id } = clone;
+  const leased = n % 7 === 0 && n / 7 < pool.entitlements.userIds.length;
+  const state = leased || n % 3 === 0 ? "running" : n % 97 === 50 ? "crashed" : "shut-off";
+  const machine = makeMachine(id, {
+    name: `${initial.name}-${String(n + 1).padStart(3, "0")}`,
+    osType: initial.osType,
+    sourceId: initial.id,
+    hypervisorId: idOf(2, n % 3 + 1),
+    state,
+    stateReason: state === "crashed" ? "crashed" : null,
+    maintenance: n % 41 === 20,
+    virtualSnapshot: pool.policy.afterUse === "reset",
+    outdated: initial.name === "win11-office" && n % 7 === 3,
+    populatedAt: n % 131 === 100 ? null : Date.now() - 3 * 86_400_000,
+    pendingAction: n % 89 === 12 ? "start" : null,
+    viewers: leased ? 1 : 0,
+    desktopPools: [{ id: pool.id, name: pool.name }],
+  });
+  if (leased) machine.lease = addLease(world, pool, machine, n / 7);
+  pool.machineIds.push(machine.id);
+  world.machines.push(machine);
+}
+
+function addLease(world: World, pool: DesktopPoolDetail, machine: Machine, n: number): Machine["lease"] {
+  const user = world.users.find((one) => one.id === pool.entitlements.userIds[n])!;
+  const startedAt = Date.now() - (n * 13 + 2) * minute;
+  const starting = n % 11 === 5;
+  world.leases.push({
+    id: idOf(5, world.leases.length + 1),
+    desktopPoolId: pool.id,
+    desktopPoolName: pool.name,
+    state: starting ? "preparing" : "ready",
+    stage: starting ? "booting" : "ready",
+    machine: { id: machine.id, name: machine.name, state: machine.state },
+    error: null,
+    userPower: true,
+    volatile: machine.virtualSnapshot,
+    terminal: `LAB-${String(n + 1).padStart(2, "0")}`,
+    startedAt,
+    readyAt: starting ? null : startedAt + 9000,
+    lastHeartbeatAt: Date.now() - 12_000,
+    userId: user.id,
+    username: user.username,
+    hypervisorName: `hv-${Number(machine.hypervisorId.slice(-1))}`,
+    viewers: 1,
+    explanation:
+      `${machine.name} was the free machine that is already running on the hypervisor with the least load.`,
+    endedAt: null,
+    endReason: null,
+  });
+  return { id: idOf(5, world.leases.length), userId: user.id, username: user.username, since: startedAt };
+}
+
+function makePool(n: number, name: string, description: string): DesktopPoolDetail {
+  return {
+    id: idOf(6, n),
+    name,
+    description,
+    enabled: n !== 3,
+    policy: {
+      afterUse: n === 4 ? "reset" : n === 2 ? "shutdown" : "keep",
+      returnAfterMinutes: 5,
+      userPower: true,
+    },
+    counts: { total: 0, free: 0, inUse: 0, starting: 0, maintenance: 0, broken: 0 },
+    entitledUsers: 0,
+    createdAt: Date.now() - 80 * 86_400_000,
+    machineIds: [],
+    entitlements: { userIds: [], groupIds: [] },
+  };
+}
+
+function addJobs(world: World): void {
+  const initials = world.machines.filter((machine) => machine.role === "initial");
+  const copying = makeJob(0, {
+    kind: "copy-disk",
+    state: "running",
+    stage: "Copying the image",
+    subjectId: initials[1]!.id,
+    subjectName: initials[1]!.name,
+    done: 14 * GiB,
+    total: 40 * GiB,
+    unit: "bytes",
+    cancellable: true,
+    endedAt: null,
+    startedAt: Date.now() - 70_000,
+  });
+  initials[1]!.jobId = copying.id;
+  const populating = makeJob(1, {
+    kind: "populate",
+    state: "running",
+    stage: "Making overlays",
+    subjectId: initials[0]!.id,
+    subjectName: initials[0]!.name,
+    done: 311,
+    total: 900,
+    cancellable: true,
+    endedAt: null,
+    startedAt: Date.now() - 9_000,
+  });
+  initials[0]!.jobId = populating.id;
+  world.jobs = [
+    copying,
+    populating,
+    makeJob(3, {
+      kind: "copy-disk",
+      state: "failed",
+      subjectName: "cad-station",
+      subjectId: initials[2]!.id,
+      done: 21 * GiB,
+      total: 60 * GiB,
+      unit: "bytes",
+      stage: "Copying the image",
+      error: {
+        code: "hypervisor_failed",
+        message:
+          "Copy the disk of cad-station-source to cad-station: no space left on /var/lib/kvm-vdi/images. Free at least 39 GiB there, then copy again.",
+      },
+    }),
+    makeJob(4, {
+      kind: "populate",
+      state: "failed",
+      subjectName: "kiosk",
+      done: 78,
+      total: 80,
+      error: { code: "conflict", message: "2 of 80 machines could not be populated." },
+      items: [
+        { id: idOf(1, 1990), name: "kiosk-012", ok: false, message: "is running: shut it down first" },
+        { id: idOf(1, 1991), name: "kiosk-044", ok: false, message: "is running: shut it down first" },
+        { id: idOf(1, 1992), name: "kiosk-045", ok: true, message: null },
+      ],
+    }),
+    makeJob(5, {
+      kind: "create-machines",
+      state: "cancelled",
+      subjectName: "cad-station-{nnn}",
+      done: 40,
+      total: 100,
+    }),
+    ...Array.from({ length: 90 }, (_, n) => makeJob(n + 6)),
+  ];
+}
+
+function addAudit(world: World): void {
+  const actions = [
+    "machine.start",
+    "session.sign-in",
+    "machine.update",
+    "desktop-pool.update",
+    "machine.delete",
+    "lease.end",
+  ];
+  world.audit = Array.from({ length: 400 }, (_, n) => ({
+    id: 400 - n,
+    at: Date.now() - n * 7 * minute,
+    actor: n % 9 === 8 ? null : n % 3 === 0 ? "admin" : world.users[n % 50 + 1]!.username,
+    address: n % 9 === 8 ? null : `10.1.0.${n % 200}`,
+    action: actions[n % actions.length]!,
+    subjectId: world.machines[n]!.id,
+    subjectName: world.machines[n]!.name,
+    outcome: n % 17 === 16 ? "refused" as const : n % 31 === 30 ? "failed" as const : "ok" as const,
+    detail: n % 17 === 16 ? "The machine is in use by ada.ahlers." : null,
+  }));
+}
+
+/** Brings the counts of pools and hypervisors in step with the machines. */
+export function countMachines(world: World): void {
+  for (const pool of world.pools) {
+    const members = world.machines.filter((machine) => pool.machineIds.includes(machine.id));
+    pool.counts = countPool(world, members);
+    pool.entitledUsers = pool.entitlements.userIds.length;
+  }
+  for (const hypervisor of world.hypervisors) {
+    const own = world.machines.filter((machine) => machine.hypervisorId === hypervisor.id);
+    hypervisor.machineCount = own.length;
+    hypervisor.runningCount = own.filter((machine) => machine.state === "running").length;
+  }
+}
+
+function countPool(world: World, members: Machine[]): PoolCounts {
+  const counts: PoolCounts = {
+    total: members.length,
+    free: 0,
+    inUse: 0,
+    starting: 0,
+    maintenance: 0,
+    broken: 0,
+  };
+  for (const machine of members) {
+    const lease = machine.lease && world.leases.find((one) => one.id === machine.lease?.id);
+    const offline = world.hypervisors.find((one) => one.id === machine.hypervisorId)?.state === "offline";
+    if (lease) counts[lease.state === "ready" ? "inUse" : "starting"]++;
+    else if (machine.maintenance || machine.locked) counts.maintenance++;
+    else if (offline || machine.state === "crashed" || machine.populatedAt === null) counts.broken++;
+    else counts.free++;
+  }
+  return counts;
+}
+
+export function overviewOf(world: World): Overview {
+  const byRole = { simple: 0, source: 0, initial: 0, vdi: 0 };
+  for (const machine of world.machines) byRole[machine.role]++;
+  const sum = (pick: (counts: PoolCounts) => number) =>
+    world.pools.reduce((total, pool) => total + pick(pool.counts), 0);
+  return {
+    machines: {
+      total: world.machines.length,
+      running: world.machines.filter((machine) => machine.state === "running").length,
+      byRole,
+    },
+    desktops: {
+      inUse: sum((c) => c.inUse),
+      starting: sum((c) => c.starting),
+      free: sum((c) => c.free),
+      total: sum((c) => c.total),
+    },
+    desktopPoolCount: world.pools.length,
+    userCount: world.users.filter((user) => user.role === "user").length,
+    entitlementCount: world.pools.reduce((total, pool) => total + pool.entitlements.userIds.length, 0),
+    runningJobs: world.jobs.filter((job) => job.state === "running").length,
+    failedJobs24h: world.jobs.filter((job) => job.state === "failed").length,
+    warnings: world.warnings,
+  };
+}

@@ -81,7 +81,15 @@ export class AgentConnection {
 
   status(): ConnectionStatus {
     const { hello, facts, load } = this.#view;
-    return { state: this.#state, reason: this.#reason, since: this.#since, hello, facts, load };
+    return {
+      state: this.#state,
+      reason: this.#reason,
+      since: this.#since,
+      usable: this.#usable,
+      hello,
+      facts,
+      load,
+    };
   }
 
   domain(id: string): LiveDomain | null {

@@ -22,6 +22,8 @@ export interface ConnectionStatus {
   reason: string | null;
   /** Unix ms of the last change of `state`. */
   since: number;
+  /** Whether its agent can be asked for anything now. */
+  usable: boolean;
   hello: Hello | null;
   facts: HostFacts | null;
   load: HostLoad | null;
@@ -107,6 +109,7 @@ export class AgentConnections {
       state: "offline",
       reason: "There is no connection to its agent.",
       since: this.options.now(),
+      usable: false,
       hello: null,
       facts: null,
       load: null,
@@ -126,6 +129,11 @@ export class AgentConnections {
   /** Every domain of a hypervisor, managed or not; empty while it is offline. */
   domains(hypervisorId: string): Domain[] {
     return this.#connections.get(hypervisorId)?.domains() ?? [];
+  }
+
+  /** Every domain of every hypervisor that is online. */
+  allDomains(): Domain[] {
+    return [...this.#connections.values()].flatMap((connection) => connection.domains());
   }
 
   /**

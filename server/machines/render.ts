@@ -1,0 +1,72 @@
+/** Machines as the API shows them: the row, what belongs to it, and the live domain. */
+import type { Machine } from "../../contracts/machine.ts";
+import type { LiveDomain } from "../agents/connections.ts";
+import type { App } from "../app.ts";
+import type { MachineRow } from "../db/schema.ts";
+import { findAllMachines, findMachines, findRelations, type MachineRelations } from "./store.ts";
+
+/** Renders these machines, in this order, without those that do not exist; or all, by name. */
+export async function renderMachines(app: App, ids?: readonly string[]): Promise<Machine[]> {
+  if (ids === undefined) return await renderRows(app, await findAllMachines(app.db));
+  const rows = new Map((await findMachines(app.db, ids)).map((row) => [row.id, row]));
+  return await renderRows(app, ids.flatMap((id) => rows.get(id) ?? []));
+}
+
+/** Renders rows with a fixed number of queries. */
+export async function renderRows(app: App, rows: readonly MachineRow[]): Promise<Machine[]> {
+  if (rows.length === 0) return [];
+  const relations = await findRelations(app.db, rows);
+  const holds = app.jobs.holds();
+  return rows.map((row) =>
+    renderMachine(row, relations, app.agents.domain(row.id, row.hypervisor_id), holds.get(row.id) ?? null)
+  );
+}
+
+function renderMachine(
+  row: MachineRow,
+  relations: MachineRelations,
+  live: LiveDomain | null,
+  jobId: string | null,
+): Machine {
+  return {
+    id: row.id,
+    name: row.name,
+    role: row.role,
+    osType: row.os_type,
+    hypervisorId: row.hypervisor_id,
+    sourceId: row.source_id,
+    state: live?.domain.state ?? row.state,
+    stateReason: live ? live.domain.stateReason : row.state_reason,
+    maintenance: row.maintenance === 1,
+    locked: row.locked === 1,
+    virtualSnapshot: row.virtual_snapshot === 1,
+    vcpus: row.vcpus,
+    memoryMiB: row.memory_mib,
+    mac: row.mac,
+    network: row.network,
+    video: row.video,
+    iso: row.iso,
+    diskBytes: row.disk_bytes,
+    populatedAt: row.populated_at,
+    outdated: isOutdated(row, relations.imagePaths.get(row.source_id ?? "") ?? null),
+    addresses: live?.domain.addresses ?? [],
+    guestAgent: live?.domain.guestAgent ?? false,
+    cpuPercent: live?.load?.cpuPercent ?? null,
+    memoryUsedMiB: live?.load?.memoryUsedMiB ?? null,
+    viewers: live?.domain.viewers.length ?? 0,
+    pendingAction: live?.domain.pendingAction ?? null,
+    jobId,
+    desktopPools: relations.desktopPools.get(row.id) ?? [],
+    lease: relations.leases.get(row.id) ?? null,
+    cloneCount: relations.cloneCounts.get(row.id) ?? 0,
+    notes: row.notes,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+/** Whether a vdi's overlay lies on another image than the one its initial has now. */
+export function isOutdated(row: MachineRow, imagePath: string | null): boolean {
+  return row.role === "vdi" && row.populated_at !== null && row.base_path !== null && imagePath !== null &&
+    row.base_path !== imagePath;
+}

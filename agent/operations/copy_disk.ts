@@ -1,0 +1,73 @@
+import type { z } from "zod";
+import type { CopyDiskOperation } from "../../contracts/agent.ts";
+import { AppError } from "../../contracts/errors.ts";
+import type { Host, JobOperation, Operation } from "../host.ts";
+import { copyImage } from "../images/copy_image.ts";
+import { listOwnFiles, removeIfPresent } from "../images/files.ts";
+import { type IdleMachine, requireIdleMachine, requireQuiet } from "../images/idle_machine.ts";
+import { readUses } from "../images/uses.ts";
+import { nextVersion, removeOldVersions } from "../images/versions.ts";
+import { type MachineMetadata, setDisk, writeMetadata } from "../libvirt/domain_xml.ts";
+
+type Input = z.output<typeof CopyDiskOperation>;
+
+const what = "Copy the disk";
+
+/**
+ * Copies the first disk of one machine to a new version of an initial's image, then switches the initial to it.
+ * Until then nothing of the initial changes; its clones stay on the version that they were populated from.
+ */
+export const copyDisk: JobOperation<Input> = { run, recover };
+
+async function run(host: Host, { fromId, toId }: Input, op: Operation): Promise<void> {
+  if (fromId === toId) throw new AppError("invalid", `${what}: source and target are the same machine.`);
+  using _lock = await host.locks.hold([fromId, toId], {
+    purpose: "its disk is being copied",
+    by: "job",
+    signal: op.signal,
+  });
+  await using undo = new AsyncDisposableStack();
+  const target = await requireTarget(host, toId);
+  const from = await requireSource(host, fromId, op);
+  const { version, path } = await nextVersion(host, target.domain, target.metadata.imageVersion);
+  await copyImage({ from, to: path, stage: "Copying the disk" }, op, undo);
+  const metadata = { ...target.metadata, owned: true, imageVersion: version };
+  await host.virsh.define(writeMetadata(setDisk(target.xml, target.disk?.target ?? null, path), metadata));
+  undo.move();
+  await host.domains.refresh(toId);
+  await removeOldVersions(host, toId, path);
+}
+
+async function requireTarget(host: Host, id: string): Promise<IdleMachine & { metadata: MachineMetadata }> {
+  const target = await requireIdleMachine(host, id, what);
+  const metadata = target.parsed.machine;
+  if (metadata?.role !== "initial") {
+    throw new AppError("invalid", `${what} to ${target.domain.name}: it is not an initial machine.`);
+  }
+  return { ...target, metadata };
+}
+
+async function requireSource(
+  host: Host,
+  id: string,
+  op: Operation,
+): Promise<{ path: string; format: string }> {
+  const { domain, disk } = await requireIdleMachine(host, id, what);
+  if (!disk) throw new AppError("conflict", `${what} of ${domain.name}: it has no disk image.`);
+  const image = { path: disk.path, format: disk.format ?? "raw" };
+  await requireQuiet(image, await readUses(host), `${what} of ${domain.name}`, op.signal);
+  return image;
+}
+
+/** Removes the half copy, and a whole one that the initial had not been switched to. */
+async function recover(host: Host, { toId }: Input): Promise<void> {
+  using _lock = await host.locks.hold([toId], { purpose: "an interrupted copy is being removed", by: "job" });
+  const domain = await host.domains.refresh(toId);
+  const files = await listOwnFiles(host.config.imageDir, toId);
+  const current = files.find(({ path }) => domain?.disks.some((disk) => disk.path === path));
+  const uses = await readUses(host);
+  for (const { path, partial, version } of files) {
+    const abandoned = (version ?? 0) > (current?.version ?? 0) && (await uses.of(path)).length === 0;
+    if (partial || abandoned) await removeIfPresent(path);
+  }
+}

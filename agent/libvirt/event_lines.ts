@@ -3,13 +3,15 @@ export type LibvirtEvent =
   | { type: "lifecycle"; name: string; event: string; detail: string }
   | { type: "graphics"; name: string; phase: "connect" | "initialize" | "disconnect" }
   | { type: "agent-lifecycle"; name: string; connected: boolean }
+  /** The guest has reset itself; told two or three times. */
+  | { type: "rebooted"; name: string }
   /** Why QEMU ends: `guest-shutdown`, `guest-reset`, `host-signal`, ... */
   | { type: "shutdown-cause"; name: string; cause: string }
   | { type: "changed"; name: string };
 
 /** Parses a line of `virsh event --loop --all --timestamp`; null when it tells nothing of interest. */
 export function parseEventLine(line: string): LibvirtEvent | null {
-  const match = /^\S+ \S+: event '([a-z-]+)' for domain '(.*?)': (.*)$/.exec(line);
+  const match = /^\S+ \S+: event '([a-z-]+)' for domain '(.*?)'(?:: (.*))?$/.exec(line);
   if (!match) return null;
   const [, kind = "", name = "", detail = ""] = match;
   const [first = "", ...rest] = detail.split(" ");
@@ -22,6 +24,8 @@ export function parseEventLine(line: string): LibvirtEvent | null {
         : null;
     case "agent-lifecycle":
       return { type: "agent-lifecycle", name, connected: detail.includes("'connected'") };
+    case "reboot":
+      return { type: "rebooted", name };
     case "rtc-change":
     case "balloon-change":
     case "watchdog":

@@ -104,6 +104,11 @@ export class Virsh {
     await this.#on("destroy", id, [], { what: `switch off domain ${id}`, signal });
   }
 
+  /** Presses the reset button. */
+  async reset(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    await this.#on("reset", id, [], { what: `reset domain ${id}`, signal });
+  }
+
   async suspend(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     await this.#on("suspend", id, [], { what: `pause domain ${id}`, signal });
   }
@@ -195,12 +200,6 @@ export class Virsh {
         .split("\n").map((line) => line.trim()).filter(Boolean);
     const [all, active] = await Promise.all([namesOf(["--all"]), namesOf([])]);
     return all.map((name) => ({ name, active: active.includes(name) }));
-  }
-
-  /** Host interface of a libvirt network's bridge, or null if it has none. */
-  async networkXml(name: string, { signal }: { signal?: AbortSignal } = {}): Promise<string> {
-    return (await this.#run(["net-dumpxml", `--network=${name}`], { what: `read network ${name}`, signal }))
-      .stdout;
   }
 
   /**

@@ -1,0 +1,108 @@
+import { Hono } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { z } from "zod";
+import { AgentJobRequest, EditCommand, PowerCommand, TicketCommand } from "../contracts/agent.ts";
+import { Id } from "../contracts/common.ts";
+import { AppError, errorInfoOf, httpStatusOf, invalidInput } from "../contracts/errors.ts";
+import type { Agent } from "./agent.ts";
+import { disksOf, listImageFiles } from "./images/chain.ts";
+import { editMachine } from "./operations/edit_machine.ts";
+import { takeScreenshot } from "./operations/screenshot.ts";
+import { serveOnSocket } from "./socket.ts";
+
+const heartbeatMs = 5_000;
+const drainMs = 5_000;
+
+/** Serves the agent API (contracts/agent.ts) on a unix socket until disposed; open requests may end first. */
+export async function serveApi(agent: Agent, socketPath: string): Promise<AsyncDisposable> {
+  const app = makeApi(agent);
+  const server = await serveOnSocket(socketPath, (request) => app.fetch(request));
+  const heartbeat = setInterval(() => agent.hub.heartbeat(heartbeatMs - 100), heartbeatMs);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(heartbeat);
+      agent.hub.close();
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      await Promise.race([server.shutdown(), new Promise((resolve) => timer = setTimeout(resolve, drainMs))]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+function makeApi(agent: Agent): Hono {
+  const { host } = agent;
+  const app = new Hono();
+  const known = (id: string) => {
+    if (!host.domains.get(requireId(id))) {
+      throw new AppError("not_found", `There is no domain ${id} on this hypervisor.`);
+    }
+    return id;
+  };
+  app.get("/hello", (c) => c.json(agent.hello));
+  app.get("/events", () =>
+    new Response(agent.hub.open(() => agent.snapshot()).body, {
+      headers: { "content-type": "application/x-ndjson" },
+    }));
+  app.get("/domains/:id/xml", async (c) => {
+    const xml = await host.virsh.dumpXml(known(c.req.param("id")), { signal: c.req.raw.signal });
+    return c.body(xml, 200, { "content-type": "text/xml; charset=utf-8" });
+  });
+  app.get("/domains/:id/disks", async (c) => c.json(await disksOf(host, known(c.req.param("id")))));
+  app.get("/domains/:id/screenshot", async (c) => {
+    const picture = await takeScreenshot(host, known(c.req.param("id")), c.req.raw.signal);
+    return c.body(picture, 200, { "content-type": "image/png" });
+  });
+  app.post("/domains/:id/power", async (c) => {
+    const command = await read(c.req.raw, PowerCommand);
+    return c.json(await agent.power.run(requireId(c.req.param("id")), command));
+  });
+  app.patch("/domains/:id", async (c) => {
+    const edit = await read(c.req.raw, EditCommand);
+    return c.json(await editMachine(host, requireId(c.req.param("id")), edit));
+  });
+  app.post("/domains/:id/ticket", async (c) => {
+    const { ttlSeconds } = await read(c.req.raw, TicketCommand);
+    return c.json(await agent.tickets.issue(requireId(c.req.param("id")), ttlSeconds));
+  });
+  app.post("/domains/:id/kick", async (c) => {
+    await agent.tickets.kick(requireId(c.req.param("id")));
+    return c.json({});
+  });
+  app.get("/image-files", async (c) => c.json(await listImageFiles(host)));
+  app.post("/jobs", async (c) => c.json(await agent.jobs.start(await read(c.req.raw, AgentJobRequest)), 202));
+  app.get("/jobs", (c) => c.json(agent.jobs.list()));
+  app.get("/jobs/:id", (c) => c.json(agent.jobs.get(requireId(c.req.param("id")))));
+  app.delete("/jobs/:id", async (c) => {
+    await agent.jobs.cancel(requireId(c.req.param("id")));
+    return c.json(agent.jobs.get(c.req.param("id")));
+  });
+  app.notFound((c) =>
+    c.json({ error: { code: "not_found", message: `The agent has no ${c.req.path}.` } }, 404)
+  );
+  app.onError((error, c) => {
+    const requestId = crypto.randomUUID();
+    const info = errorInfoOf(error);
+    const level = info.code === "internal" || info.code === "hypervisor_failed" ? "error" : "info";
+    host.log[level]({ err: error, requestId, method: c.req.method, path: c.req.path }, "request failed");
+    return c.json({ error: { ...info, requestId } }, httpStatusOf[info.code] as ContentfulStatusCode);
+  });
+  return app;
+}
+
+function requireId(text: string): string {
+  const parsed = Id.safeParse(text);
+  if (!parsed.success) throw new AppError("invalid", `Not an id: '${text.slice(0, 64)}'.`);
+  return parsed.data;
+}
+
+async function read<S extends z.ZodType>(request: Request, schema: S): Promise<z.output<S>> {
+  let body: unknown;
+  try {
+    body = await request.json();
+  } catch (cause) {
+    throw new AppError("invalid", "The request's body is not JSON.", { cause });
+  }
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw invalidInput("The request is not valid", parsed.error);
+  return parsed.data;
+}

@@ -35,6 +35,8 @@ export interface JobRequest {
   input?: unknown;
   /** Machines that it works on besides the subject. */
   machineIds?: string[];
+  /** Items that were dealt with before it starts, as those that are refused; an agent's come after them. */
+  items?: JobItem[];
   /** The job that it is a step of. */
   parentId?: string;
   progress?: Partial<Progress>;
@@ -243,7 +245,7 @@ export class Jobs {
     const stored: StoredJob = {
       hypervisorId,
       parentId: request.parentId ?? null,
-      input: { ...(request.input ?? {}), machineIds },
+      input: { ...(request.input ?? {}), machineIds, items: request.items ?? [] },
       job: {
         id: crypto.randomUUID(),
         kind: request.kind,
@@ -256,7 +258,7 @@ export class Jobs {
         unit: "items",
         ...request.progress,
         error: null,
-        items: [],
+        items: request.items ?? [],
         cancellable: request.cancellable ?? cancellable,
         requestedBy: request.by?.username ?? null,
         createdAt: this.options.now(),
@@ -336,23 +338,21 @@ export class Jobs {
   async #take(told: AgentJob): Promise<void> {
     const open = this.#open.get(told.id);
     if (!open || open.closing) return;
-    const { stage, done, total, unit, items, cancellable, startedAt } = told;
+    const own = ownItemsOf(open);
+    const { stage, done, total, unit, cancellable, startedAt } = told;
+    const progress = { stage, done, total, unit, items: [...own, ...told.items] };
     if (!isOpenJob(told)) {
-      Object.assign(open.job, {
-        stage,
-        done,
-        total,
-        unit,
-        items,
-        startedAt: open.job.startedAt ?? startedAt,
-      });
+      Object.assign(open.job, progress, { startedAt: open.job.startedAt ?? startedAt });
+      if (told.state === "succeeded" && own.some(({ ok }) => !ok)) {
+        return await this.#close(open, "failed", partialFailure(progress.items));
+      }
       return await this.#close(open, told.state as EndedJob["state"], told.error);
     }
     // An answer may be older than an event that came before it.
     if (told.state === "queued" && open.job.state === "running") return;
     const started = told.state === "running" && open.job.state === "queued";
     if (started) Object.assign(open.job, { state: "running", startedAt: startedAt ?? this.options.now() });
-    open.report({ stage, done, total, unit, items });
+    open.report(progress);
     open.job.cancellable = cancellable;
     if (started) await this.#write(open);
   }
@@ -428,7 +428,7 @@ export class Jobs {
     if (open.parentId === null) this.options.bus.publish({ type: "job", job: { ...open.job } });
     const ids = [...open.machineIds];
     // Whether a machine is held changes only at the beginning and at the end.
-    const edge = open.closing || (open.job.done === 0 && open.job.items.length === 0);
+    const edge = open.closing || open.job.done === 0;
     if (edge && ids.length > 0) this.options.bus.publish({ type: "machines", ids });
   }
 
@@ -449,6 +449,21 @@ const forgottenByAgent: ErrorInfo = {
   code: "interrupted",
   message: "The agent was restarted while this ran and has undone what was not finished. Start it again.",
 };
+
+/** What a job with several items failed with: how many, which, and why the first. */
+export function partialFailure(items: readonly JobItem[]): ErrorInfo {
+  const failed = items.filter(({ ok }) => !ok);
+  const names = failed.slice(0, 3).map(({ name }) => name).join(", ");
+  const more = failed.length > 3 ? ` and ${failed.length - 3} more` : "";
+  return {
+    code: "conflict",
+    message: `${failed.length} of ${items.length} failed: ${names}${more}. The first: ${
+      failed[0]?.message ?? ""
+    }`,
+  };
+}
+
+const ownItemsOf = ({ input }: OpenJob) => (input as { items: JobItem[] }).items;
 
 function machineIdsOf({ job, input }: StoredJob): string[] {
   const { machineIds } = input as { machineIds: string[] };

@@ -29,7 +29,7 @@ export async function insertJob(db: Db, { job, hypervisorId, parentId, input }: 
       input: JSON.stringify(input),
       ...progressColumns(job),
       error: null,
-      items: "[]",
+      items: JSON.stringify(job.items),
       cancellable: job.cancellable ? 1 : 0,
       requested_by: job.requestedBy,
       created_at: job.createdAt,

@@ -1,23 +1,15 @@
-/** Machines: finding, showing, changing, power. Creation, deletion and bulk actions have files of their own. */
+/** Machines: finding, showing, changing. Power, creation, deletion and bulk actions have files of their own. */
 import type { z } from "zod";
 import type { EditCommand } from "../../contracts/agent.ts";
 import type { Page } from "../../contracts/common.ts";
 import { AppError } from "../../contracts/errors.ts";
-import type { Job } from "../../contracts/job.ts";
-import type {
-  Machine,
-  MachineDisk,
-  MachineQuery,
-  PowerAction,
-  PowerRequest,
-  UpdateMachine,
-} from "../../contracts/machine.ts";
+import type { Machine, MachineDisk, MachineQuery, UpdateMachine } from "../../contracts/machine.ts";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import type { MachineRow } from "../db/schema.ts";
 import { requireNetwork } from "../hypervisors/service.ts";
 import { listMachineRows } from "./list_store.ts";
-import { factsOfDomain, recordDomains } from "./live.ts";
+import { factsOfDomain } from "./live.ts";
 import { renderMachines, renderRows } from "./render.ts";
 import * as store from "./store.ts";
 
@@ -38,6 +30,11 @@ export function findMachineRows(app: Pick<App, "db">, ids: readonly string[]): P
 /** Machines made from this one, by name. */
 export function findDerivedMachines(app: Pick<App, "db">, id: string): Promise<MachineRow[]> {
   return store.findDerived(app.db, id);
+}
+
+/** Who holds each of these machines by a lease: machine id -> username. */
+export function findLeaseHolders(app: Pick<App, "db">, ids: readonly string[]): Promise<Map<string, string>> {
+  return store.findLeaseHolders(app.db, ids);
 }
 
 /** Writes columns that an operation on images has changed, and tells about it. */
@@ -85,74 +82,17 @@ export function requireNotHeld(app: Pick<App, "jobs">, machine: Pick<MachineRow,
   );
 }
 
-/**
- * Starts a machine, with a virtual snapshot if its flag says so. Returns once the agent has started it.
- * @throws {AppError} `conflict` if a job works on it, it has nothing to boot from, or its disk is the base of clones.
- */
-export async function startMachine(app: App, machine: MachineRow, actor: Actor | null): Promise<void> {
-  await powerMachine(app, machine, { action: "start" }, actor);
-}
-
-/** Carries a power action out; a shutdown is only asked for, and pending until the guest obeys. */
-export async function powerMachine(
+/** Takes a machine out of what users are offered, or puts it back. */
+export async function setMaintenance(
   app: App,
-  machine: MachineRow,
-  request: z.output<typeof PowerRequest>,
+  id: string,
+  maintenance: boolean,
   actor: Actor | null,
 ): Promise<void> {
-  const { action, timeoutSeconds, force } = request;
-  requireNotHeld(app, machine);
-  if (action === "start") await requireStartable(app, machine);
-  await commandPower(app, machine, {
-    action,
-    virtualSnapshot: action === "start" && machine.virtual_snapshot === 1,
-    ...(timeoutSeconds !== undefined && { timeoutSeconds }),
-    ...(force !== undefined && { force }),
-  });
-  if (actor) {
-    await audit(app, {
-      actor,
-      action: `machine.${action}`,
-      subjectId: machine.id,
-      subjectName: machine.name,
-      detail: force ? "destroyed when the time is up" : null,
-    });
-  }
-}
-
-/** Power without questions, for those who hold the machine by a job. */
-export async function commandPower(
-  app: App,
-  machine: MachineRow,
-  command: { action: PowerAction; virtualSnapshot?: boolean; timeoutSeconds?: number; force?: boolean },
-  signal?: AbortSignal,
-): Promise<void> {
-  const agent = app.agents.of(machine.hypervisor_id);
-  const seen = app.agents.domain(machine.id, machine.hypervisor_id);
-  const domain = await agent.power(machine.id, command, signal);
-  app.agents.learn(machine.hypervisor_id, domain, seen);
-  await recordDomains(app, machine.hypervisor_id, [machine.id]);
-}
-
-async function requireStartable(app: App, machine: MachineRow): Promise<void> {
-  const { name, role } = machine;
-  if (role === "vdi" && machine.populated_at === null) {
-    throw new AppError("conflict", `${name} cannot be started: it has no overlay yet. Populate it first.`);
-  }
-  if (role === "initial" && machine.disk_path === null) {
-    throw new AppError(
-      "conflict",
-      `${name} cannot be started: it has no disk yet. Copy the source's disk first.`,
-    );
-  }
-  if (role !== "initial" || machine.virtual_snapshot === 1 || machine.disk_path === null) return;
-  const clones = await store.findOverlaysOn(app.db, machine.id, machine.disk_path);
-  if (clones.length === 0) return;
-  throw new AppError(
-    "conflict",
-    `${name} cannot be started: writing to its disk would corrupt its clones ${nameSome(clones)}. ` +
-      "Turn its virtual snapshot on first, or change the source and copy its disk again.",
-  );
+  const machine = await requireMachine(app, id);
+  await changeMachines(app, new Map([[id, { maintenance: maintenance ? 1 : 0 }]]));
+  const action = maintenance ? "machine.maintenance-on" : "machine.maintenance-off";
+  await audit(app, { actor, action, subjectId: id, subjectName: machine.name });
 }
 
 /** `a, b, c and 7 more`. */
@@ -262,21 +202,4 @@ export async function getMachineDisks(app: App, id: string): Promise<MachineDisk
 export async function getMachineXml(app: App, id: string): Promise<string> {
   const machine = await requireMachine(app, id);
   return await app.agents.of(machine.hypervisor_id).xml(id);
-}
-
-/**
- * Brings a desktop back to clean after its use: a virtual snapshot is dropped by powering off, otherwise the overlay is
- * made anew. Returns as soon as a job holds the machine, so that nobody is given it meanwhile; `app.jobs.ended(job.id)`
- * waits for the end. The job waits for a hypervisor that is away and goes on after a restart of the dashboard. Where it
- * fails the machine counts as not populated, and is not given to anybody before it is populated again.
- * @throws {AppError} `conflict` if another job holds the machine.
- */
-export function resetMachine(app: App, machine: Pick<MachineRow, "id" | "name">): Promise<Job> {
-  return app.jobs.start({
-    kind: "reset-desktop",
-    subject: { id: machine.id, name: machine.name },
-    by: null,
-    cancellable: false,
-    progress: { stage: "powering off", total: 1 },
-  });
 }

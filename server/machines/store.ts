@@ -130,6 +130,13 @@ async function addRelations(db: Db, rows: readonly MachineRow[], to: MachineRela
   for (const { id, disk_path } of images) to.imagePaths.set(id, disk_path);
 }
 
+/** Machine id -> username, of leases that have not ended. */
+export async function findLeaseHolders(db: Db, ids: readonly string[]): Promise<Map<string, string>> {
+  const rows = await db.selectFrom("leases").select(["machine_id", "username"])
+    .where("ended_at", "is", null).where("machine_id", "in", ids).execute();
+  return new Map(rows.map(({ machine_id, username }) => [machine_id!, username]));
+}
+
 /** Machines whose overlay lies on this very image. */
 export function findOverlaysOn(
   db: Db,

@@ -1,0 +1,120 @@
+/** Switching machines on and off, for admins, for the broker and for jobs that hold them. */
+import type { z } from "zod";
+import type { PowerCommand } from "../../contracts/agent.ts";
+import { AppError } from "../../contracts/errors.ts";
+import type { PowerRequest } from "../../contracts/machine.ts";
+import type { Actor, App } from "../app.ts";
+import { audit } from "../audit/service.ts";
+import type { MachineRow } from "../db/schema.ts";
+import { populateOperation } from "../images/populate.ts";
+import type { LocalOperation } from "../jobs/service.ts";
+import { recordDomains } from "./live.ts";
+import { nameSome, requireMachine, requireNotHeld } from "./service.ts";
+import { findOverlaysOn } from "./store.ts";
+
+/**
+ * Starts a machine, with a virtual snapshot if its flag says so. Returns once the agent has started it; one that runs
+ * already is fine.
+ * @throws {AppError} `conflict` if a job works on it, it has nothing to boot from, or its disk is the base of clones.
+ */
+export async function startMachine(app: App, id: string, signal?: AbortSignal): Promise<void> {
+  const machine = await requireMachine(app, id);
+  requireNotHeld(app, machine);
+  await start(app, machine, signal);
+}
+
+/**
+ * Carries a power action out; a shutdown is only asked for, and pending until the guest obeys.
+ * @param actor null: the dashboard itself, which may hold the machine by a job
+ */
+export async function powerMachine(
+  app: App,
+  id: string,
+  request: z.input<typeof PowerRequest>,
+  actor: Actor | null,
+): Promise<void> {
+  const machine = await requireMachine(app, id);
+  if (actor) requireNotHeld(app, machine);
+  if (request.action === "start") await start(app, machine);
+  else await command(app, machine, request);
+  if (!actor) return;
+  await audit(app, {
+    actor,
+    action: `machine.${request.action}`,
+    subjectId: machine.id,
+    subjectName: machine.name,
+    detail: request.force ? "destroyed when the time is up" : null,
+  });
+}
+
+/**
+ * Brings a desktop back to clean, inside a job that holds it: a virtual snapshot is dropped by powering off, otherwise
+ * the overlay is made anew. Machines without an image to go back to are only powered off.
+ * @throws {AppError} what the agent refused or failed with; the machine then counts as not clean.
+ */
+export async function resetMachine(app: App, id: string, operation: LocalOperation): Promise<void> {
+  const machine = await requireMachine(app, id);
+  for (const step of await operation.earlierSteps()) await app.jobs.ended(step.id, operation.signal);
+  const live = app.agents.domain(id, machine.hypervisor_id);
+  const dropped = live?.domain.virtualSnapshot === true ||
+    machine.virtual_snapshot === 1 && !isUp(live?.domain.state);
+  if (isUp(live?.domain.state)) {
+    operation.report({ stage: "powering off" });
+    await command(app, machine, { action: "destroy" }, operation.signal);
+  }
+  if (dropped || machine.role !== "vdi") return;
+  operation.report({ stage: "making a clean overlay" });
+  const { request, input } = await populateOperation(app, [machine]);
+  const job = await operation.step(
+    { kind: "populate", subject: { id: null, name: machine.name }, machineIds: [id], input },
+    machine.hypervisor_id,
+    request,
+  );
+  if (job.state === "succeeded") return;
+  throw new AppError(
+    job.error?.code ?? "internal",
+    `${machine.name} could not be reset: ${job.error?.message}`,
+  );
+}
+
+const isUp = (state: string | undefined) =>
+  state !== undefined && state !== "shut-off" && state !== "crashed";
+
+async function start(app: App, machine: MachineRow, signal?: AbortSignal): Promise<void> {
+  await requireStartable(app, machine);
+  await command(app, machine, { action: "start", virtualSnapshot: machine.virtual_snapshot === 1 }, signal);
+}
+
+async function command(
+  app: App,
+  machine: MachineRow,
+  power: PowerCommand,
+  signal?: AbortSignal,
+): Promise<void> {
+  const agent = app.agents.of(machine.hypervisor_id);
+  const seen = app.agents.domain(machine.id, machine.hypervisor_id);
+  const domain = await agent.power(machine.id, power, signal);
+  app.agents.learn(machine.hypervisor_id, domain, seen);
+  await recordDomains(app, machine.hypervisor_id, [machine.id]);
+}
+
+async function requireStartable(app: App, machine: MachineRow): Promise<void> {
+  const { name, role } = machine;
+  if (role === "vdi" && machine.populated_at === null) {
+    throw new AppError("conflict", `${name} cannot be started: it has no overlay yet. Populate it first.`);
+  }
+  if (role === "initial" && machine.disk_path === null) {
+    throw new AppError(
+      "conflict",
+      `${name} cannot be started: it has no disk yet. Copy the source's disk first.`,
+    );
+  }
+  if (role !== "initial" || machine.virtual_snapshot === 1 || machine.disk_path === null) return;
+  const clones = await findOverlaysOn(app.db, machine.id, machine.disk_path);
+  if (clones.length === 0) return;
+  throw new AppError(
+    "conflict",
+    `${name} cannot be started: writing to its disk would corrupt its clones ${nameSome(clones)}. ` +
+      "Turn its virtual snapshot on first, or change the source and copy its disk again.",
+  );
+}

@@ -1,10 +1,12 @@
 /** What every feature of the dashboard gets. Wiring only: server/main.ts builds it, tests build it with a fake agent. */
 import type { AgentConnections } from "./agents/connections.ts";
+import type { Broker } from "./broker/broker.ts";
 import type { Bus } from "./bus.ts";
 import type { DashboardConfig } from "./config.ts";
 import type { Db } from "./db/schema.ts";
 import type { Tickets } from "./gateway/tickets.ts";
 import type { Jobs } from "./jobs/service.ts";
+import type { Leases } from "./leases/leases.ts";
 import type { SettingsCache } from "./settings/service.ts";
 import type { Passwords } from "./users/passwords.ts";
 import type { Sessions } from "./users/sessions.ts";
@@ -21,6 +23,10 @@ export interface App {
   settings: SettingsCache;
   agents: AgentConnections;
   jobs: Jobs;
+  /** new Broker(app), after agents and jobs; close() at the end. */
+  broker: Broker;
+  /** new Leases(app), after broker and before jobs.recover(); then start(), and stop() before jobs.stop(). */
+  leases: Leases;
   tickets: Tickets;
   sessions: Sessions;
   passwords: Passwords;

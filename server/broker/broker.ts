@@ -6,14 +6,19 @@ import { AppError } from "../../contracts/errors.ts";
 import type { PoolCounts } from "../../contracts/desktop_pool.ts";
 import type { App } from "../app.ts";
 import { isUniqueViolation } from "../db/open.ts";
-import { type Candidate, type Choice, choose, type PlacementContext } from "./placement.ts";
+import {
+  type Candidate,
+  type Choice,
+  choose,
+  countConditions,
+  explainRefusal,
+  type PlacementContext,
+} from "./placement.ts";
 import { Roster } from "./roster.ts";
 import { insertLease, isFree, moveLease, readEntitlement, readOwnLease } from "./store.ts";
 
 /** A machine that failed to start is avoided this long, if there is another. */
 const doubtMs = 10 * 60_000;
-/** Every round has seen a fresh roster; more than a few mean that it does not tell the truth. */
-const maxRounds = 20;
 
 export interface MachineRequest {
   desktopPoolId: string;
@@ -57,6 +62,13 @@ export class Broker {
       .finally(() => this.roster.touch([failedMachineId]));
   }
 
+  /** Why nobody can get a desktop of the pool now, for people. */
+  async explainLack(pool: { id: string; name: string; enabled: boolean }): Promise<string> {
+    const members = await this.roster.members(pool.id);
+    const counts = countConditions(members.values(), await this.roster.surroundings());
+    return explainRefusal({ poolName: pool.name, poolEnabled: pool.enabled }, counts);
+  }
+
   /** What `give` would do now, without doing it. */
   async explain(desktopPoolId: string, userId: string): Promise<Choice> {
     const { pool, user } = await this.#requirePool(desktopPoolId, userId);
@@ -68,11 +80,12 @@ export class Broker {
   }
 
   async #give({ desktopPoolId, userId, terminal }: MachineRequest): Promise<Given> {
-    for (let round = 0; round < maxRounds; round++) {
+    const except = new Set<string>();
+    for (;;) {
       const { pool, user } = await this.#requirePool(desktopPoolId, userId);
       if (!user) throw notEntitled();
       const own = await readOwnLease(this.app.db, desktopPoolId, userId) ?? null;
-      const choice = await this.#choose(pool, own);
+      const choice = await this.#choose(pool, own, except);
       if (choice.kind === "own") return { kind: "own", leaseId: choice.leaseId };
       if (choice.kind === "refused") throw new AppError("no_capacity", choice.explanation);
       const { machine, explanation } = choice;
@@ -89,14 +102,13 @@ export class Broker {
           startedAt: this.app.now(),
         }));
       if (given) return { kind: "new", leaseId, machine };
+      except.add(machine.machineId);
     }
-    this.app.log.error({ desktopPoolId }, "the roster and the database disagree about free machines");
-    throw new AppError("no_capacity", "The free desktops changed too fast. Try again in a moment.");
   }
 
   async #replace(lease: { id: string; desktopPoolId: string; userId: string }, failedMachineId: string) {
     const except = new Set([failedMachineId]);
-    for (let round = 0; round < maxRounds; round++) {
+    for (;;) {
       const { pool } = await this.#requirePool(lease.desktopPoolId, lease.userId);
       const choice = await this.#choose(pool, null, except);
       if (choice.kind !== "free") return null;
@@ -110,7 +122,6 @@ export class Broker {
       if (given) return machine;
       except.add(machine.machineId);
     }
-    return null;
   }
 
   /** One transaction: everything is checked again, then `write`. False: the machine is not free any more. */

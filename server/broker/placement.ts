@@ -45,7 +45,7 @@ export interface PlacementContext extends Surroundings {
   own: { leaseId: string; machineId: string | null; machineName: string } | null;
   /** Machines that failed to start a short while ago: taken only when nothing else is free. */
   doubtful?: ReadonlySet<string>;
-  /** Machines that are out of the question, as the one that has just failed for this user. */
+  /** Machines that turned out not to be free, or have just failed for this user. */
   except?: ReadonlySet<string>;
 }
 
@@ -104,6 +104,16 @@ export function countMembers(
   return counts;
 }
 
+/** How many members are in each condition. */
+export function countConditions(members: Iterable<Candidate>, around: Surroundings) {
+  const counts: Partial<Record<Condition, number>> = {};
+  for (const machine of members) {
+    const condition = conditionOf(machine, around);
+    counts[condition] = (counts[condition] ?? 0) + 1;
+  }
+  return counts;
+}
+
 /**
  * Chooses a machine: the user's own again, wherever it is and from whatever terminal; else the best free one; else
  * says why none can be had.
@@ -114,8 +124,8 @@ export function choose(members: Iterable<Candidate>, context: PlacementContext):
   const counts: Partial<Record<Condition, number>> = {};
   let best: { machine: Candidate; rank: number[] } | null = null;
   for (const machine of members) {
-    const condition = conditionOf(machine, context);
-    if (condition === "free" && context.except?.has(machine.machineId)) continue;
+    const taken = context.except?.has(machine.machineId) ? "being prepared" : null;
+    const condition = taken ?? conditionOf(machine, context);
     counts[condition] = (counts[condition] ?? 0) + 1;
     if (condition !== "free" || !context.poolEnabled) continue;
     const rank = rankOf(machine, context);

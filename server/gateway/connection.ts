@@ -24,7 +24,7 @@ export async function makeConnection(
   userId: string,
   leaseId: string | null,
 ): Promise<Connection> {
-  const ttlSeconds = app.settings.get().displayTicketSeconds;
+  const ttlSeconds = app.settings.current().displayTicketSeconds;
   const display = await app.agents.of(machine.hypervisorId).ticket(machine.id, {
     ttlSeconds: Math.min(600, ttlSeconds + graceSeconds),
   });

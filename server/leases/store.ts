@@ -128,10 +128,30 @@ export async function readLeases(db: Db, ids: string[]): Promise<LeaseDetail[]> 
   return (await details(leases(db)).where("lease.id", "in", ids).execute()).map(toDetail);
 }
 
-/** All that have not ended, or those of one user. */
-export async function readActiveLeases(db: Db, userId?: string): Promise<LeaseDetail[]> {
+/** All that have not ended; with `ofUserOrNobody`, those of this user and of deleted ones. */
+export async function readActiveLeases(
+  db: Db,
+  { ofUserOrNobody: userId }: { ofUserOrNobody?: string } = {},
+): Promise<LeaseDetail[]> {
   const rows = await details(leases(db)).where("lease.ended_at", "is", null)
-    .$if(userId !== undefined, (query) => query.where("lease.user_id", "=", userId!))
+    .$if(
+      userId !== undefined,
+      (query) =>
+        query.where((where) =>
+          where.or([where("lease.user_id", "=", userId!), where("lease.user_id", "is", null)])
+        ),
+    )
+    .orderBy("lease.started_at").execute();
+  return rows.map(toDetail);
+}
+
+/** What a user holds. */
+export async function readActiveLeasesOf(db: Db, userId: string): Promise<LeaseDetail[]> {
+  const rows = await details(leases(db)).where("lease.ended_at", "is", null).where(
+    "lease.user_id",
+    "=",
+    userId,
+  )
     .orderBy("lease.started_at").execute();
   return rows.map(toDetail);
 }
@@ -232,4 +252,12 @@ export async function writeHeartbeats(db: Db, ids: string[], at: number): Promis
     await db.updateTable("leases").set({ last_heartbeat_at: at })
       .where("id", "in", ids.slice(start, start + batchSize)).where("ended_at", "is", null).execute();
   }
+}
+
+/** Ids of the machines that are clones of the same image as this one. */
+export async function readClones(db: Db, machineId: string): Promise<string[]> {
+  const rows = await db.selectFrom("machines as machine")
+    .innerJoin("machines as clone", "clone.source_id", "machine.source_id")
+    .where("machine.id", "=", machineId).select("clone.id").execute();
+  return rows.map(({ id }) => id);
 }

@@ -1,0 +1,363 @@
+/** The life of leases: given, prepared, kept alive by heartbeats, ended; and the machine's way back. */
+import type { Desktop, DesktopState, GetDesktop } from "../../contracts/desktop.ts";
+import { AppError, type ErrorInfo, errorInfoOf } from "../../contracts/errors.ts";
+import type { z } from "zod";
+import type { Actor, App } from "../app.ts";
+import { audit } from "../audit/service.ts";
+import { notEntitled } from "../broker/broker.ts";
+import type { Change } from "../bus.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { type BootTimes, defaultBootTimes, GuestAgents, prepareMachine } from "./prepare.ts";
+import { toDesktop } from "./render.ts";
+import { beginReturn, defineReturn } from "./return_machine.ts";
+import {
+  finishLease,
+  type LeaseDetail,
+  readActiveLeases,
+  readLease,
+  readOwn,
+  updateActive,
+  writeHeartbeats,
+} from "./store.ts";
+
+const sweepMs = 5_000;
+/** Heartbeats that may be missed even where the policy gives no time. */
+const patience = 2.5;
+/** The reason of a preparation's signal when nobody wants the desktop any more. */
+const ended = new DOMException("The lease has ended.", "AbortError");
+
+export interface LeaseEnd {
+  /** For people: why. */
+  reason: string;
+  /** Null: the dashboard itself. */
+  by: Actor | null;
+  error?: z.infer<typeof ErrorInfo>;
+}
+
+export class Leases {
+  #beats = new Heartbeats();
+  #preparing = new Map<string, AbortController>();
+  #ending = new Map<string, Promise<void>>();
+  #work = new Set<Promise<unknown>>();
+  #guestAgents: GuestAgents;
+  #unsubscribe: () => void;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #stopped = false;
+
+  constructor(private readonly app: App, private readonly bootTimes: BootTimes = defaultBootTimes) {
+    this.#guestAgents = new GuestAgents(app);
+    this.#unsubscribe = app.bus.subscribe((change) => this.#onChange(change));
+    defineReturn(app);
+  }
+
+  /** Takes up what was active when the dashboard ended; the time it was away counts as a sign of life. */
+  async start(): Promise<void> {
+    const now = this.app.now();
+    for (const lease of await readActiveLeases(this.app.db)) {
+      this.#track(lease, now);
+      if (lease.state === "preparing") this.#prepare(lease);
+    }
+    await this.reconcile();
+    this.#timer = setInterval(() => this.#background(this.sweep()), sweepMs);
+  }
+
+  /** Leaves the leases as they are, for the next start. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    this.#unsubscribe();
+    this.#guestAgents.close();
+    for (const abort of this.#preparing.values()) abort.abort(ended);
+    await Promise.allSettled([...this.#work, ...this.#ending.values()]);
+    await this.#writeHeartbeats();
+  }
+
+  lastHeartbeatAt(leaseId: string): number | undefined {
+    return this.#beats.get(leaseId)?.lastAt;
+  }
+
+  /**
+   * The user's own desktop in the pool again, else a new one; a machine that is off is being started when this returns.
+   * @throws {AppError} `forbidden` without entitlement, `no_capacity` with the reasons
+   */
+  async get(actor: Actor, { desktopPoolId, terminal }: z.output<typeof GetDesktop>): Promise<Desktop> {
+    const device = terminal ?? actor.address;
+    const own = await readOwn(this.app.db, actor.id, desktopPoolId);
+    if (own) return await this.#reopen(own, device);
+    const given = await this.app.broker.give({ desktopPoolId, userId: actor.id, terminal: device });
+    const lease = await this.#require(given.leaseId);
+    if (given.kind === "own") return await this.#reopen(lease, device);
+    this.#track(lease, this.app.now());
+    if (lease.state === "preparing") this.#prepare(lease);
+    this.#publish(lease, false);
+    const detail = `${lease.machine?.name} in ${lease.desktopPoolName}${device ? ` from ${device}` : ""}`;
+    await this.#audit("lease.start", lease, actor, detail);
+    return toDesktop(this.app, lease);
+  }
+
+  /** A sign of life. @throws {AppError} `not_found` unless the lease is the user's */
+  async heartbeat(actor: Actor, leaseId: string): Promise<DesktopState> {
+    const pulse = this.#beats.get(leaseId);
+    if (!pulse || pulse.userId !== actor.id) return (await this.ownLease(actor, leaseId)).state;
+    this.#beats.note(leaseId, this.app.now());
+    return pulse.state;
+  }
+
+  /** A lease of this user's, ended or not. @throws {AppError} `not_found` */
+  async ownLease(actor: Actor, leaseId: string): Promise<LeaseDetail> {
+    const lease = await readLease(this.app.db, leaseId);
+    if (lease && lease.userId === actor.id) return lease;
+    throw new AppError("not_found", "You have no such desktop.");
+  }
+
+  /** The user's lease if it can be used now. @throws {AppError} `not_found`; `conflict` once it has ended */
+  async ownActiveLease(actor: Actor, leaseId: string): Promise<LeaseDetail & { machine: object }> {
+    const lease = await this.ownLease(actor, leaseId);
+    const { machine } = lease;
+    if (lease.endedAt !== null || !machine) {
+      throw new AppError("conflict", `Your use of this desktop has ended: ${lease.endReason} Open it again.`);
+    }
+    if (!lease.entitled) throw notEntitled();
+    return { ...lease, machine };
+  }
+
+  /** Ends a lease, if it is still active: connections are closed, and the policy decides what becomes of the machine. */
+  end(leaseId: string, end: LeaseEnd): Promise<void> {
+    const running = this.#ending.get(leaseId);
+    if (running) return running;
+    const work = this.#end(leaseId, end).finally(() => {
+      this.#ending.delete(leaseId);
+      // A request that read the lease a moment before it ended may have noted it again.
+      this.#beats.forget(leaseId);
+    });
+    this.#ending.set(leaseId, work);
+    return work;
+  }
+
+  /** Ends every lease of a desktop pool. */
+  async endAllOfPool(desktopPoolId: string, end: LeaseEnd): Promise<void> {
+    const leases = (await readActiveLeases(this.app.db)).filter((lease) =>
+      lease.desktopPoolId === desktopPoolId
+    );
+    for (const { id } of leases) await this.end(id, end);
+  }
+
+  /** Ends what has been without a sign of life for too long, and writes the signs of life down. */
+  async sweep(): Promise<void> {
+    const now = this.app.now();
+    for (const leaseId of this.app.tickets.openLeaseIds()) this.#beats.note(leaseId, now);
+    const leastMs = this.app.settings.current().heartbeatSeconds * 1000 * patience;
+    for (const { leaseId, lastAt } of this.#beats.expired(now, leastMs)) {
+      const minutes = Math.round((now - lastAt) / 60_000);
+      const silence = minutes > 0 ? `${minutes} min` : `${Math.round((now - lastAt) / 1000)} s`;
+      await this.end(leaseId, { reason: `There was no sign of life for ${silence}.`, by: null });
+    }
+    await this.#writeHeartbeats();
+  }
+
+  /**
+   * Ends active leases that have lost their ground (user, entitlement, pool or machine are gone) and takes over changed
+   * policies; of all users, or of one and of those that have been deleted.
+   */
+  async reconcile(userId?: string): Promise<void> {
+    for (const lease of await readActiveLeases(this.app.db, { ofUserOrNobody: userId })) {
+      const reason = groundlessness(lease);
+      if (reason) await this.end(lease.id, { reason, by: null });
+      else this.#beats.change(lease.id, { returnAfterMs: returnAfterMs(lease) });
+    }
+  }
+
+  async #reopen(lease: LeaseDetail, terminal: string | null): Promise<Desktop> {
+    if (!lease.entitled) throw notEntitled();
+    this.#beats.note(lease.id, this.app.now());
+    const isOff = lease.state === "ready" && lease.machine !== null && lease.machine.state !== "running";
+    if (isOff || (terminal !== null && terminal !== lease.terminal)) {
+      const changes = {
+        ...(terminal && { terminal }),
+        ...(isOff && { state: "preparing", stage: "allocated" } as const),
+      };
+      if (!await updateActive(this.app.db, lease.id, changes)) {
+        return toDesktop(this.app, await this.#require(lease.id));
+      }
+      Object.assign(lease, changes);
+      if (isOff) this.#prepare(lease);
+      this.#publish(lease, false);
+    }
+    return toDesktop(this.app, lease);
+  }
+
+  #prepare(lease: LeaseDetail): void {
+    if (this.#stopped || this.#preparing.has(lease.id)) return;
+    const abort = new AbortController();
+    this.#preparing.set(lease.id, abort);
+    this.#beats.change(lease.id, { state: "preparing" });
+    this.#background(
+      this.#prepareOrFail(lease, abort.signal).finally(() => this.#preparing.delete(lease.id)),
+    );
+  }
+
+  async #prepareOrFail(lease: LeaseDetail, abandoned: AbortSignal): Promise<void> {
+    const seconds = this.app.settings.current().desktopStartSeconds;
+    const timeout = AbortSignal.timeout(seconds * 1000);
+    const signal = AbortSignal.any([abandoned, timeout]);
+    try {
+      await this.#prepareOnSomeMachine(lease, signal);
+      if (
+        !await updateActive(this.app.db, lease.id, {
+          state: "ready",
+          stage: "ready",
+          ready_at: this.app.now(),
+        })
+      ) return;
+      this.#beats.note(lease.id, this.app.now());
+      this.#beats.change(lease.id, { state: "ready" });
+      this.#publish(lease, false);
+    } catch (error) {
+      if (abandoned.aborted) return;
+      const name = lease.machine?.name ?? lease.desktopPoolName;
+      const info = timeout.aborted
+        ? {
+          code: "hypervisor_failed" as const,
+          message: `${name} was not ready after ${seconds} s. Try again.`,
+        }
+        : errorInfoOf(error);
+      this.app.log.warn({ err: error, lease: lease.id, machine: name }, "a desktop could not be prepared");
+      await this.end(lease.id, { reason: info.message, by: null, error: info });
+    }
+  }
+
+  /** A machine that cannot be started is replaced by another one, once. */
+  async #prepareOnSomeMachine(lease: LeaseDetail, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#prepareMachine(lease, signal);
+    } catch (error) {
+      if (signal.aborted || !lease.machine || !lease.userId || !lease.desktopPoolId) throw error;
+      this.app.log.warn(
+        { err: error, machine: lease.machine.name },
+        "a desktop could not be started; trying another",
+      );
+      const { id, userId, desktopPoolId } = lease;
+      const other = await this.app.broker.replace({ id, userId, desktopPoolId }, lease.machine.id);
+      if (!other) throw error;
+      Object.assign(lease, await this.#require(id));
+      this.#beats.change(id, { machineId: other.machineId });
+      this.#publish(lease, false);
+      await this.#prepareMachine(lease, signal);
+    }
+  }
+
+  async #prepareMachine(lease: LeaseDetail, signal: AbortSignal): Promise<void> {
+    const { machine } = lease;
+    if (!machine) throw new AppError("not_found", `The machine of this desktop was deleted.`);
+    await prepareMachine(this.app, machine, this.#guestAgents, this.bootTimes, signal, async (stage) => {
+      if (await updateActive(this.app.db, lease.id, { stage })) this.#publish(lease, false);
+    });
+  }
+
+  async #end(leaseId: string, { reason, by, error }: LeaseEnd): Promise<void> {
+    const lease = await readLease(this.app.db, leaseId);
+    if (!lease || lease.endedAt !== null) return this.#beats.forget(leaseId);
+    this.#preparing.get(leaseId)?.abort(ended);
+    this.app.tickets.revoke({ leaseId }, "leaseEnded");
+    await this.#beginReturn(lease, by);
+    const state = error ? "failed" : "ended";
+    await finishLease(this.app.db, leaseId, { state, reason, error: error ?? null, endedAt: this.app.now() });
+    this.#beats.forget(leaseId);
+    // Tickets that were asked for while it ended.
+    this.app.tickets.revoke({ leaseId }, "leaseEnded");
+    this.#publish(lease, true);
+    await this.#audit("lease.end", lease, by, reason, error ? "failed" : "ok");
+  }
+
+  /** The job is begun before the machine is free, so that nobody gets it in between. */
+  async #beginReturn(lease: LeaseDetail, by: Actor | null): Promise<void> {
+    try {
+      await beginReturn(this.app, lease, by);
+    } catch (error) {
+      // Another job has the machine already, as its deletion or a populate: it is not given out before that ends.
+      if (!(error instanceof AppError) || error.code !== "conflict") throw error;
+      this.app.log.warn({ err: error, lease: lease.id }, "the machine was not returned: another job has it");
+    }
+  }
+
+  #track(lease: LeaseDetail, lastAt: number): void {
+    if (lease.userId === null || lease.machine === null || lease.endedAt !== null) return;
+    this.#beats.track({
+      leaseId: lease.id,
+      userId: lease.userId,
+      machineId: lease.machine.id,
+      state: lease.state === "ready" ? "ready" : "preparing",
+      returnAfterMs: returnAfterMs(lease),
+      lastAt,
+    });
+  }
+
+  #publish(lease: LeaseDetail, hasEnded: boolean): void {
+    if (lease.machine) this.app.broker.roster.touch([lease.machine.id]);
+    this.app.bus.publish({ type: "lease", id: lease.id, userId: lease.userId ?? "", ended: hasEnded });
+  }
+
+  #onChange(change: Change): void {
+    if (this.#stopped) return;
+    switch (change.type) {
+      case "machines":
+        for (const id of change.ids) {
+          const pulse = this.#beats.ofMachine(id);
+          if (pulse) {
+            this.app.bus.publish({ type: "lease", id: pulse.leaseId, userId: pulse.userId, ended: false });
+          }
+        }
+        return;
+      case "user":
+        return this.#background(this.reconcile(change.id));
+      case "entitlements":
+      case "machine-removed":
+      case "desktop-pool":
+      case "desktop-pool-removed":
+        return this.#background(this.reconcile());
+    }
+  }
+
+  async #writeHeartbeats(): Promise<void> {
+    await writeHeartbeats(this.app.db, this.#beats.takeUnwritten(), this.app.now());
+  }
+
+  async #require(leaseId: string): Promise<LeaseDetail> {
+    const lease = await readLease(this.app.db, leaseId);
+    if (lease) return lease;
+    throw new AppError("internal", `Lease ${leaseId} has vanished.`);
+  }
+
+  #audit(
+    action: string,
+    lease: LeaseDetail,
+    by: Actor | null,
+    detail: string,
+    outcome: "ok" | "failed" = "ok",
+  ): Promise<void> {
+    const actor = by ?? (action === "lease.end" ? null : { username: lease.username, address: null });
+    const subject = {
+      subjectId: lease.id,
+      subjectName: `${lease.username} on ${lease.machine?.name ?? "?"}`,
+    };
+    return audit(this.app, { actor, action, ...subject, outcome, detail });
+  }
+
+  #background(work: Promise<unknown>): void {
+    const tracked = work
+      .catch((error) => this.app.log.error({ err: error }, "work on leases failed"))
+      .finally(() => this.#work.delete(tracked));
+    this.#work.add(tracked);
+  }
+}
+
+const returnAfterMs = ({ policy }: LeaseDetail) => (policy?.returnAfterMinutes ?? 0) * 60_000;
+
+/** Why an active lease cannot go on, for people; null if it can. */
+function groundlessness(lease: LeaseDetail): string | null {
+  if (lease.machine === null) return "The machine was deleted.";
+  if (lease.desktopPoolId === null) return "The desktop pool was deleted.";
+  if (lease.userId === null) return "The user was deleted.";
+  if (!lease.entitled) return "The user may not use this desktop pool any more.";
+  return null;
+}

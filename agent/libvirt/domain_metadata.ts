@@ -31,9 +31,7 @@ const find = (domain: Element): Element | null =>
 export function metadataOf(domain: Element): MachineMetadata | null {
   const machine = find(domain);
   if (!machine) return null;
-  const attributes = Object.fromEntries(
-    machine.getAttributeNames().map((name) => [name, machine.getAttribute(name)]),
-  );
+  const attributes = Object.fromEntries([...machine.attributes].map(({ name, value }) => [name, value]));
   const parsed = Attributes.safeParse(attributes);
   return parsed.success ? { ...parsed.data, owned: parsed.data.owned === "yes" } : null;
 }

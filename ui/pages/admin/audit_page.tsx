@@ -1,0 +1,3 @@
+export function AuditPage(_: { id?: string }) {
+  return null;
+}

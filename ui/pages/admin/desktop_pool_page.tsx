@@ -1,0 +1,3 @@
+export function DesktopPoolPage(_: { id?: string }) {
+  return null;
+}

@@ -1,0 +1,3 @@
+export function DesktopPoolsPage(_: { id?: string }) {
+  return null;
+}

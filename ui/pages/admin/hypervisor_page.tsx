@@ -1,0 +1,3 @@
+export function HypervisorPage(_: { id?: string }) {
+  return null;
+}

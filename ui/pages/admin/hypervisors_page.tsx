@@ -1,0 +1,3 @@
+export function HypervisorsPage(_: { id?: string }) {
+  return null;
+}

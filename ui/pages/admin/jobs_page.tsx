@@ -1,0 +1,3 @@
+export function JobsPage(_: { id?: string }) {
+  return null;
+}

@@ -1,0 +1,3 @@
+export function MachinePage(_: { id?: string }) {
+  return null;
+}

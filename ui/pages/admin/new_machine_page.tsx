@@ -1,0 +1,3 @@
+export function NewMachinePage(_: { id?: string }) {
+  return null;
+}

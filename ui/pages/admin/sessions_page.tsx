@@ -1,0 +1,3 @@
+export function SessionsPage(_: { id?: string }) {
+  return null;
+}

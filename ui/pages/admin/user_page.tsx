@@ -1,0 +1,3 @@
+export function UserPage(_: { id?: string }) {
+  return null;
+}

@@ -1,0 +1,3 @@
+export function UsersPage(_: { id?: string }) {
+  return null;
+}

@@ -39,7 +39,7 @@ export async function bundleApp(commit: string): Promise<AppBundle> {
     loader: { ".sql": "text" },
     banner: { js: banner },
     define: { __KVM_VDI_COMMIT__: JSON.stringify(commit) },
-    plugins: [embedAssets(ui), embedWorkers],
+    plugins: [embedAssets(ui)],
   });
   const [program] = result.outputFiles;
   if (!program) throw new Error("esbuild wrote nothing");
@@ -64,34 +64,3 @@ function embedAssets(files: UiFile[]): esbuild.Plugin {
       }),
   };
 }
-
-/**
- * Workers have no file to load inside the executable: `new URL("./name_worker.ts", import.meta.url)` becomes a data URL
- * of that worker's own bundle.
- */
-const embedWorkers: esbuild.Plugin = {
-  name: "embed-workers",
-  setup: (build) => {
-    build.onLoad({ filter: /\/(server|agent|client|lib)\/.*\.ts$/ }, async ({ path }) => {
-      const source = await Deno.readTextFile(path);
-      const call = /new URL\("(\.\/[a-z_/]*worker\.ts)", import\.meta\.url\)/;
-      const found = call.exec(source);
-      if (!found?.[1]) return undefined;
-      const worker = await esbuild.build({
-        entryPoints: [new URL(found[1], `file://${path}`).pathname],
-        bundle: true,
-        minifySyntax: true,
-        minifyWhitespace: true,
-        format: "esm",
-        platform: "node",
-        target: "esnext",
-        write: false,
-        banner: { js: banner },
-      });
-      const url = `data:application/javascript;base64,${
-        (worker.outputFiles[0]?.contents ?? new Uint8Array()).toBase64()
-      }`;
-      return { contents: source.replace(call, `new URL(${JSON.stringify(url)})`), loader: "ts" };
-    });
-  },
-};

@@ -31,6 +31,8 @@ export interface App {
   sessions: Sessions;
   passwords: Passwords;
   signInGuard: SignInGuard;
+  /** Unix ms; null over plain HTTP. */
+  certificateExpiresAt(): number | null;
   /** Aborted when the dashboard shuts down. */
   signal: AbortSignal;
 }

@@ -48,7 +48,8 @@ export class GuestKeyboard {
     this.#syncLocks(event);
     this.#armMenu(event);
     if (this.#platform === "windows" && this.#holdControl(event)) return;
-    this.#send(event.code, true);
+    if (lacksShift(event)) this.#pressShifted(event.code);
+    else this.#send(event.code, true);
     // macOS does not tell when a key is let go while Command is down, and Caps Lock is one event a change.
     const silent = event.metaKey && !event.code.startsWith("Meta") || event.code === "CapsLock";
     if (this.#platform === "mac" && silent) this.#send(event.code, false);
@@ -112,6 +113,12 @@ export class GuestKeyboard {
     this.#enqueue(keyMessage(scancode, down));
   }
 
+  #pressShifted(code: string): void {
+    this.#send("ShiftLeft", true);
+    this.#send(code, true);
+    this.#send("ShiftLeft", false);
+  }
+
   #enqueue(message: ArrayBuffer): void {
     this.#queue.push(message);
     if (this.#timer === undefined) this.#drain();
@@ -159,6 +166,13 @@ export class GuestKeyboard {
     }, 0);
     if (locks !== this.#guestLocks) this.#enqueue(locksMessage(locks));
   }
+}
+
+/** On-screen keyboards and automation send the capital of a key without ever pressing Shift. */
+function lacksShift(event: KeyboardEvent): boolean {
+  if (event.shiftKey || event.getModifierState("CapsLock")) return false;
+  const keys = keysOfCharacter(event.key);
+  return keys?.length === 2 && keys[1] === event.code;
 }
 
 export const platformOf = (userAgent: string) =>

@@ -7,6 +7,7 @@ interface Key {
   shiftKey?: boolean;
   metaKey?: boolean;
   locks?: string[];
+  key?: string;
 }
 
 const event = (code: string, key: Key = {}) =>
@@ -16,9 +17,9 @@ const event = (code: string, key: Key = {}) =>
     shiftKey: false,
     metaKey: false,
     repeat: false,
+    key: code,
     ...key,
     code,
-    key: code.replace(/(Left|Right)$/, ""),
     preventDefault() {},
     getModifierState: (name: string) => key.locks?.includes(name) ?? false,
   }) as unknown as KeyboardEvent;
@@ -118,4 +119,14 @@ Deno.test("GuestKeyboard.type() types text and names what has no key", async () 
   const { keyboard, sent } = startKeyboard();
   assert.equal(await keyboard.type("aB€\n"), "€");
   assert.deepEqual(sent, [0x1e, 0x9e, 0x2a, 0x30, 0xb0, 0xaa, 0x1c, 0x9c]);
+});
+
+Deno.test("GuestKeyboard adds the Shift that an on-screen keyboard leaves out, but not where there is one", async () => {
+  const { keyboard, sent, settled } = startKeyboard();
+  keyboard.keyDown(event("Digit4", { key: "$" }));
+  keyboard.keyUp(event("Digit4", { key: "$" }));
+  keyboard.keyDown(event("KeyA", { key: "A", shiftKey: true }));
+  keyboard.keyDown(event("Digit1", { key: "&" }));
+  await settled();
+  assert.deepEqual(sent, [0x2a, 0x05, 0xaa, 0x85, 0x1e, 0x02]);
 });

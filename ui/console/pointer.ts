@@ -8,8 +8,8 @@ import {
 } from "./spice_messages.ts";
 
 /** One notch of a wheel, in pixels; touchpads send many small steps. */
-const notchPixels = 60;
-const linePixels = 20;
+const notchPixels = 100;
+const linePixels = 34;
 const mostNotches = 8;
 
 export interface PointerTarget {

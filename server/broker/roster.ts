@@ -69,17 +69,18 @@ export class Roster {
     return { hypervisors: this.#conditions, held: this.app.jobs.holds() };
   }
 
-  /** These machines are not what they were; their rows are committed. */
-  touch(machineIds: Iterable<string>): void {
-    const ids = [...machineIds];
-    for (const pool of this.#pools.values()) {
-      if (pool.stale === "all") continue;
-      for (const id of ids) if (pool.members.has(id)) pool.stale.add(id);
-      if (pool.stale.size > patchLimit) pool.stale = "all";
+  /** These machines are not what they were; their rows are committed. Tells that their pools have other counts. */
+  touch(machineIds: readonly string[]): void {
+    for (const [desktopPoolId, pool] of this.#pools) {
+      const concerned = machineIds.filter((id) => pool.members.has(id));
+      if (concerned.length === 0) continue;
+      if (pool.stale !== "all") { for (const id of concerned) pool.stale.add(id); }
+      if (pool.stale !== "all" && pool.stale.size > patchLimit) pool.stale = "all";
+      this.app.bus.publish({ type: "desktop-pool", id: desktopPoolId });
     }
   }
 
-  /** The pool's membership has changed, or nothing that is known of it is to be trusted. */
+  /** The pool's membership has changed. */
   forget(desktopPoolId: string): void {
     const pool = this.#pools.get(desktopPoolId);
     if (pool) pool.stale = "all";
@@ -121,12 +122,9 @@ export class Roster {
   #onChange(change: Change): void {
     switch (change.type) {
       case "machines":
-        // An initial's new image makes its clones outdated: they are published by whoever changes the initial.
         return this.touch(change.ids);
       case "machine-removed":
         return this.touch([change.id]);
-      case "desktop-pool":
-        return this.forget(change.id);
       case "desktop-pool-removed":
         return void this.#pools.delete(change.id);
       case "hypervisor":
@@ -138,6 +136,9 @@ export class Roster {
 
   #forgetConditions(): void {
     this.#conditions = null;
-    for (const pool of this.#pools.values()) pool.counts = null;
+    for (const [id, pool] of this.#pools) {
+      pool.counts = null;
+      this.app.bus.publish({ type: "desktop-pool", id });
+    }
   }
 }

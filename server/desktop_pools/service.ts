@@ -75,6 +75,7 @@ export async function updateDesktopPool(
 ): Promise<DesktopPoolDetail> {
   const { name } = await requirePool(app, id);
   await orNameTaken(changes.name ?? name, updatePool(app.db, id, changes));
+  await app.leases.reconcile();
   app.bus.publish({ type: "desktop-pool", id });
   const detail = JSON.stringify(changes);
   await audit(app, { actor: by, action: "desktop-pool.update", subjectId: id, subjectName: name, detail });
@@ -118,6 +119,7 @@ export async function setPoolMachines(app: App, id: string, machineIds: string[]
     await writeMembers(trx, id, wanted);
     return wanted;
   });
+  app.broker.roster.forget(id);
   app.bus.publish({ type: "desktop-pool", id });
   app.bus.publish({ type: "machines", ids: [...difference(before, after), ...difference(after, before)] });
   await audit(app, {

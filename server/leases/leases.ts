@@ -1,13 +1,14 @@
 /** The life of leases: given, prepared, kept alive by heartbeats, ended; and the machine's way back. */
 import type { Desktop, DesktopState, GetDesktop } from "../../contracts/desktop.ts";
-import { AppError, type ErrorInfo, errorInfoOf } from "../../contracts/errors.ts";
+import { AppError, type ErrorInfo } from "../../contracts/errors.ts";
 import type { z } from "zod";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import { notEntitled } from "../broker/broker.ts";
 import type { Change } from "../bus.ts";
 import { Heartbeats } from "./heartbeats.ts";
-import { type BootTimes, defaultBootTimes, GuestAgents, prepareMachine } from "./prepare.ts";
+import { type PreparationListener, Preparations } from "./preparations.ts";
+import { type BootTimes, defaultBootTimes } from "./prepare.ts";
 import { toDesktop } from "./render.ts";
 import { beginReturn, defineReturn } from "./return_machine.ts";
 import {
@@ -23,8 +24,6 @@ import {
 const sweepMs = 5_000;
 /** Heartbeats that may be missed even where the policy gives no time. */
 const patience = 2.5;
-/** The reason of a preparation's signal when nobody wants the desktop any more. */
-const ended = new DOMException("The lease has ended.", "AbortError");
 
 export interface LeaseEnd {
   /** For people: why. */
@@ -36,16 +35,15 @@ export interface LeaseEnd {
 
 export class Leases {
   #beats = new Heartbeats();
-  #preparing = new Map<string, AbortController>();
+  #preparations: Preparations;
   #ending = new Map<string, Promise<void>>();
   #work = new Set<Promise<unknown>>();
-  #guestAgents: GuestAgents;
   #unsubscribe: () => void;
   #timer: ReturnType<typeof setInterval> | undefined;
   #stopped = false;
 
-  constructor(private readonly app: App, private readonly bootTimes: BootTimes = defaultBootTimes) {
-    this.#guestAgents = new GuestAgents(app);
+  constructor(private readonly app: App, bootTimes: BootTimes = defaultBootTimes) {
+    this.#preparations = new Preparations(app, bootTimes, this.#listenToPreparations());
     this.#unsubscribe = app.bus.subscribe((change) => this.#onChange(change));
     defineReturn(app);
   }
@@ -66,10 +64,13 @@ export class Leases {
     this.#stopped = true;
     clearInterval(this.#timer);
     this.#unsubscribe();
-    this.#guestAgents.close();
-    for (const abort of this.#preparing.values()) abort.abort(ended);
+    await this.#preparations.stop();
     await Promise.allSettled([...this.#work, ...this.#ending.values()]);
     await this.#writeHeartbeats();
+  }
+
+  isActive(leaseId: string): boolean {
+    return this.#beats.get(leaseId) !== undefined && !this.#ending.has(leaseId);
   }
 
   lastHeartbeatAt(leaseId: string): number | undefined {
@@ -89,6 +90,7 @@ export class Leases {
     if (given.kind === "own") return await this.#reopen(lease, device);
     this.#track(lease, this.app.now());
     if (lease.state === "preparing") this.#prepare(lease);
+    this.#publishMachine(lease);
     this.#publish(lease, false);
     const detail = `${lease.machine?.name} in ${lease.desktopPoolName}${device ? ` from ${device}` : ""}`;
     await this.#audit("lease.start", lease, actor, detail);
@@ -187,77 +189,32 @@ export class Leases {
   }
 
   #prepare(lease: LeaseDetail): void {
-    if (this.#stopped || this.#preparing.has(lease.id)) return;
-    const abort = new AbortController();
-    this.#preparing.set(lease.id, abort);
     this.#beats.change(lease.id, { state: "preparing" });
-    this.#background(
-      this.#prepareOrFail(lease, abort.signal).finally(() => this.#preparing.delete(lease.id)),
-    );
+    if (!this.#stopped) this.#preparations.begin(lease);
   }
 
-  async #prepareOrFail(lease: LeaseDetail, abandoned: AbortSignal): Promise<void> {
-    const seconds = this.app.settings.current().desktopStartSeconds;
-    const timeout = AbortSignal.timeout(seconds * 1000);
-    const signal = AbortSignal.any([abandoned, timeout]);
-    try {
-      await this.#prepareOnSomeMachine(lease, signal);
-      if (
-        !await updateActive(this.app.db, lease.id, {
-          state: "ready",
-          stage: "ready",
-          ready_at: this.app.now(),
-        })
-      ) return;
-      this.#beats.note(lease.id, this.app.now());
-      this.#beats.change(lease.id, { state: "ready" });
-      this.#publish(lease, false);
-    } catch (error) {
-      if (abandoned.aborted) return;
-      const name = lease.machine?.name ?? lease.desktopPoolName;
-      const info = timeout.aborted
-        ? {
-          code: "hypervisor_failed" as const,
-          message: `${name} was not ready after ${seconds} s. Try again.`,
-        }
-        : errorInfoOf(error);
-      this.app.log.warn({ err: error, lease: lease.id, machine: name }, "a desktop could not be prepared");
-      await this.end(lease.id, { reason: info.message, by: null, error: info });
-    }
-  }
-
-  /** A machine that cannot be started is replaced by another one, once. */
-  async #prepareOnSomeMachine(lease: LeaseDetail, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#prepareMachine(lease, signal);
-    } catch (error) {
-      if (signal.aborted || !lease.machine || !lease.userId || !lease.desktopPoolId) throw error;
-      this.app.log.warn(
-        { err: error, machine: lease.machine.name },
-        "a desktop could not be started; trying another",
-      );
-      const { id, userId, desktopPoolId } = lease;
-      const other = await this.app.broker.replace({ id, userId, desktopPoolId }, lease.machine.id);
-      if (!other) throw error;
-      Object.assign(lease, await this.#require(id));
-      this.#beats.change(id, { machineId: other.machineId });
-      this.#publish(lease, false);
-      await this.#prepareMachine(lease, signal);
-    }
-  }
-
-  async #prepareMachine(lease: LeaseDetail, signal: AbortSignal): Promise<void> {
-    const { machine } = lease;
-    if (!machine) throw new AppError("not_found", `The machine of this desktop was deleted.`);
-    await prepareMachine(this.app, machine, this.#guestAgents, this.bootTimes, signal, async (stage) => {
-      if (await updateActive(this.app.db, lease.id, { stage })) this.#publish(lease, false);
-    });
+  #listenToPreparations(): PreparationListener {
+    return {
+      onStage: (lease) => this.#publish(lease, false),
+      onMove: (lease, failedMachineId) => {
+        if (lease.machine) this.#beats.change(lease.id, { machineId: lease.machine.id });
+        this.app.bus.publish({ type: "machines", ids: [failedMachineId] });
+        this.#publishMachine(lease);
+        this.#publish(lease, false);
+      },
+      onReady: (lease) => {
+        this.#beats.note(lease.id, this.app.now());
+        this.#beats.change(lease.id, { state: "ready" });
+        this.#publish(lease, false);
+      },
+      onFailure: (lease, error) => this.end(lease.id, { reason: error.message, by: null, error }),
+    };
   }
 
   async #end(leaseId: string, { reason, by, error }: LeaseEnd): Promise<void> {
     const lease = await readLease(this.app.db, leaseId);
     if (!lease || lease.endedAt !== null) return this.#beats.forget(leaseId);
-    this.#preparing.get(leaseId)?.abort(ended);
+    this.#preparations.abandon(leaseId);
     this.app.tickets.revoke({ leaseId }, "leaseEnded");
     await this.#beginReturn(lease, by);
     const state = error ? "failed" : "ended";
@@ -265,6 +222,7 @@ export class Leases {
     this.#beats.forget(leaseId);
     // Tickets that were asked for while it ended.
     this.app.tickets.revoke({ leaseId }, "leaseEnded");
+    this.#publishMachine(lease);
     this.#publish(lease, true);
     await this.#audit("lease.end", lease, by, reason, error ? "failed" : "ok");
   }
@@ -297,6 +255,11 @@ export class Leases {
     this.app.bus.publish({ type: "lease", id: lease.id, userId: lease.userId ?? "", ended: hasEnded });
   }
 
+  /** Machines are shown with who uses them. */
+  #publishMachine({ machine }: LeaseDetail): void {
+    if (machine) this.app.bus.publish({ type: "machines", ids: [machine.id] });
+  }
+
   #onChange(change: Change): void {
     if (this.#stopped) return;
     switch (change.type) {
@@ -312,7 +275,6 @@ export class Leases {
         return this.#background(this.reconcile(change.id));
       case "entitlements":
       case "machine-removed":
-      case "desktop-pool":
       case "desktop-pool-removed":
         return this.#background(this.reconcile());
     }

@@ -44,7 +44,10 @@ export async function connectMyDesktop(app: App, id: string, actor: Actor): Prom
     throw new AppError("conflict", `${machine.name} is switched off. Open the desktop again to start it.`);
   }
   await app.leases.heartbeat(actor, id);
-  return { ...await makeConnection(app, machine, actor.id, id), title: desktopPoolName };
+  const connection = await makeConnection(app, machine, actor.id, id);
+  if (app.leases.isActive(id)) return { ...connection, title: desktopPoolName };
+  app.tickets.revoke({ leaseId: id }, "leaseEnded");
+  throw new AppError("conflict", "Your use of this desktop has ended meanwhile. Open it again.");
 }
 
 /** @throws {AppError} `forbidden` where the pool does not permit it; `conflict` once the lease has ended */

@@ -15,6 +15,8 @@ export class OpenJob {
   /** Cancels a job of the dashboard's own. */
   readonly abort = new AbortController();
   readonly ended = Promise.withResolvers<Job>();
+  /** Whoever waits for a step sees its progress. */
+  onProgress: ((progress: Progress) => void) | null = null;
   /** The agent is being asked to start it: not knowing it yet means nothing. */
   dispatching = false;
   /** Its end is being dealt with. */
@@ -38,6 +40,8 @@ export class OpenJob {
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#lastWriteMs = performance.now();
+      const { stage, done, total, unit } = this.job;
+      this.onProgress?.({ stage, done, total, unit });
       this.write();
     }, waitMs);
   }

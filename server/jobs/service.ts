@@ -7,78 +7,18 @@
 import type { AgentJob, AgentOperation } from "../../contracts/agent.ts";
 import type { Page } from "../../contracts/common.ts";
 import { AppError, type ErrorInfo, errorInfoOf } from "../../contracts/errors.ts";
-import {
-  isOpenJob,
-  type Job,
-  type JobItem,
-  type JobKind,
-  type JobQuery,
-  type JobState,
-  type Progress,
-} from "../../contracts/job.ts";
+import { isOpenJob, type Job, type JobItem, type JobKind, type JobQuery } from "../../contracts/job.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { z } from "zod";
 import type { AgentConnections } from "../agents/connections.ts";
 import { AgentUnreachable } from "../agents/unreachable.ts";
 import type { Bus } from "../bus.ts";
 import type { Db } from "../db/schema.ts";
+import type { EndedJob, JobBehaviour, JobRequest, LocalOperation } from "./behaviour.ts";
 import { OpenJob } from "./open_job.ts";
 import { findJob, findOpenJobs, findSteps, insertJob, listJobs, type StoredJob, updateJob } from "./store.ts";
 
-export interface JobRequest {
-  kind: JobKind;
-  /** What it works on; at most one open job a subject. Without an id: nothing is held but `machineIds`. */
-  subject: { id: string | null; name: string };
-  /** null: the dashboard itself. */
-  by: { username: string } | null;
-  /** What is needed to finish or resume it after a restart; plain JSON. */
-  input?: unknown;
-  /** Machines that it works on besides the subject. */
-  machineIds?: string[];
-  /** Items that were dealt with before it starts, as those that are refused; an agent's come after them. */
-  items?: JobItem[];
-  /** The job that it is a step of. */
-  parentId?: string;
-  progress?: Partial<Progress>;
-  cancellable?: boolean;
-}
-
-/** How a job ended, for the `settle` of its kind. */
-export interface EndedJob {
-  id: string;
-  state: Exclude<JobState, "queued" | "running">;
-  subjectId: string | null;
-  hypervisorId: string | null;
-  input: unknown;
-  items: JobItem[];
-}
-
-/** What a job of the dashboard's own works with. */
-export interface LocalOperation {
-  job: Readonly<Job>;
-  input: unknown;
-  signal: AbortSignal;
-  report(progress: Partial<Progress>): void;
-  /** Notes how one item ended. */
-  addItem(item: JobItem): void;
-  /** Starts a step, waits for it, and returns how it ended; cancelling this job cancels it too. */
-  step(
-    request: Omit<JobRequest, "by" | "parentId">,
-    hypervisorId: string,
-    operation: AgentOperation,
-  ): Promise<Job>;
-  /** The steps that were started before, when the job is resumed after a restart. */
-  earlierSteps(): Promise<Job[]>;
-}
-
-export interface JobBehaviour {
-  /** Brings rows in line with how an agent's job ended. May happen twice after a crash. */
-  settle?(ended: EndedJob): Promise<void>;
-  /** Carries a job of the dashboard's own out. */
-  run?(operation: LocalOperation): Promise<void>;
-  /** `run` can go on after a restart; otherwise the job is interrupted then. */
-  resumable?: boolean;
-}
+export type { EndedJob, JobBehaviour, JobRequest, LocalOperation };
 
 export interface JobsOptions {
   db: Db;
@@ -306,18 +246,26 @@ export class Jobs {
   }
 
   #operationOf(open: OpenJob): LocalOperation {
+    const { job } = open;
     const { signal } = open.abort;
     return {
-      job: open.job,
+      job,
       input: open.input,
       signal,
       report: (progress) => open.report(progress),
-      addItem: (item) => open.report({ items: [...open.job.items, item], done: open.job.done + 1 }),
-      earlierSteps: async () => (await findSteps(this.options.db, open.job.id)).map((step) => step.job),
-      step: async (request, hypervisorId, operation) => {
+      addItem: (item) => open.report({ items: [...job.items, item], done: job.done + 1 }),
+      failItem: (id, message) =>
+        open.report({
+          items: job.items.map((item) => item.id === id ? { ...item, ok: false, message } : item),
+        }),
+      isCancelled: () => signal.aborted && !this.#stopping.signal.aborted,
+      earlierSteps: async () => (await findSteps(this.options.db, job.id)).map((step) => step.job),
+      step: async (request, hypervisorId, operation, onProgress) => {
         signal.throwIfAborted();
-        const by = open.job.requestedBy === null ? null : { username: open.job.requestedBy };
-        const step = await this.delegate({ ...request, by, parentId: open.job.id }, hypervisorId, operation);
+        const by = job.requestedBy === null ? null : { username: job.requestedBy };
+        const step = await this.delegate({ ...request, by, parentId: job.id }, hypervisorId, operation);
+        const openStep = this.#open.get(step.id);
+        if (openStep && onProgress) openStep.onProgress = onProgress;
         return await this.#endOfStep(step.id, signal);
       },
     };

@@ -1,0 +1,205 @@
+/** Turns what was asked for into complete rows and agent operations, or says which field is wrong. Changes nothing. */
+import type { z } from "zod";
+import type { CreateMachineOperation, Domain } from "../../contracts/agent.ts";
+import { AppError } from "../../contracts/errors.ts";
+import type { CreateMachine, Role } from "../../contracts/machine.ts";
+import type { App } from "../app.ts";
+import type { HypervisorRow, MachineRow } from "../db/schema.ts";
+import { listHypervisorRows, requireNetwork } from "../hypervisors/service.ts";
+import { beingCreated } from "./live.ts";
+import { expandNames } from "./names.ts";
+import { findMachine, findNameKeys } from "./store.ts";
+
+type Wanted = z.output<typeof CreateMachine>;
+export type CreateOperation = z.output<typeof CreateMachineOperation>;
+
+export interface CreatePlan {
+  hypervisorId: string;
+  rows: MachineRow[];
+  operations: CreateOperation[];
+}
+
+const invalid = (path: string, message: string) =>
+  new AppError("invalid", `${path}: ${message}`, { details: [{ path, message }] });
+
+/** @throws {AppError} `invalid` or `conflict` naming the field; `unavailable` if the hypervisor is offline. */
+export async function planCreation(app: App, wanted: Wanted): Promise<CreatePlan> {
+  requireCombination(wanted);
+  const source = await findSource(app, wanted);
+  const hypervisor = await chooseHypervisor(app, wanted, source);
+  app.agents.of(hypervisor.id);
+  const domain = findDomain(app, wanted, hypervisor.id);
+  const settings = settle(app, wanted, source, hypervisor, domain);
+  const taken = await takenNames(app, hypervisor.id, domain);
+  const names = expandNames(wanted.name, wanted.count, taken);
+  const rows = names.map((name) => rowOf(app, name, wanted, hypervisor.id, source, settings, domain));
+  return { hypervisorId: hypervisor.id, rows, operations: rows.map((row) => operationOf(row, wanted)) };
+}
+
+const sourceRole: Partial<Record<Role, Role>> = { initial: "source", vdi: "initial" };
+
+/** What goes with which role, before anything is looked up. */
+function requireCombination({ role, sourceId, disk, count, copyDisk, populate }: Wanted): void {
+  const derived = sourceRole[role];
+  const adopted = disk?.kind === "domain";
+  if (!derived && sourceId) throw invalid("sourceId", `a ${role} machine has no source`);
+  if (derived && !sourceId && !(adopted && role === "initial")) {
+    throw invalid("sourceId", `choose the ${derived} that this ${role} machine is made from`);
+  }
+  if (!derived && (!disk || disk.kind === "none")) {
+    throw invalid("disk", `a ${role} machine needs a disk: blank, import or an existing domain`);
+  }
+  if (derived && disk && disk.kind !== "none" && !adopted) {
+    const remedy = role === "initial"
+      ? "it gets a copy of its source's disk"
+      : "it gets an overlay by populate";
+    throw invalid("disk", `leave it out for a machine of role ${role}: ${remedy}`);
+  }
+  if (adopted && count > 1) throw invalid("count", "an existing domain is one machine");
+  if (copyDisk && (role !== "initial" || adopted)) {
+    throw invalid("copyDisk", "only a new initial gets a copy at once");
+  }
+  if (populate && (role !== "vdi" || adopted)) {
+    throw invalid("populate", "only new vdi machines are populated at once");
+  }
+}
+
+async function findSource(app: App, { role, sourceId, populate }: Wanted): Promise<MachineRow | null> {
+  if (!sourceId) return null;
+  const source = await findMachine(app.db, sourceId);
+  if (!source) throw invalid("sourceId", "there is no such machine");
+  if (source.role !== sourceRole[role]) {
+    throw invalid(
+      "sourceId",
+      `${source.name} is a ${source.role}, a ${role} machine needs a ${sourceRole[role]}`,
+    );
+  }
+  if (populate && source.disk_path === null) {
+    throw invalid("populate", `${source.name} has no disk yet: copy the disk from its source first`);
+  }
+  return source;
+}
+
+async function chooseHypervisor(app: App, wanted: Wanted, source: MachineRow | null): Promise<HypervisorRow> {
+  const rows = await listHypervisorRows(app);
+  const id = wanted.hypervisorId ?? source?.hypervisor_id ?? (rows.length === 1 ? rows[0]!.id : undefined);
+  if (rows.length === 0) throw new AppError("unavailable", "There is no hypervisor yet. Add one first.");
+  if (id === undefined) throw invalid("hypervisorId", "choose a hypervisor, there are several");
+  const hypervisor = rows.find((row) => row.id === id);
+  if (!hypervisor) throw invalid("hypervisorId", "there is no such hypervisor");
+  if (source && source.hypervisor_id !== id) {
+    throw invalid("hypervisorId", `must be that of ${source.name}, whose image it needs`);
+  }
+  return hypervisor;
+}
+
+function findDomain(app: App, { disk }: Wanted, hypervisorId: string): Domain | null {
+  if (disk?.kind !== "domain") return null;
+  const domain = app.agents.domain(disk.domainId, hypervisorId)?.domain;
+  if (!domain) throw invalid("disk.domainId", "there is no such domain on this hypervisor");
+  if (domain.managed) throw invalid("disk.domainId", `${domain.name} is managed already`);
+  if (!domain.persistent) {
+    throw invalid("disk.domainId", `${domain.name} is transient; define it in libvirt first`);
+  }
+  return domain;
+}
+
+async function takenNames(app: App, hypervisorId: string, adopted: Domain | null): Promise<Set<string>> {
+  const taken = await findNameKeys(app.db, hypervisorId);
+  for (const domain of app.agents.domains(hypervisorId)) {
+    if (domain.id !== adopted?.id) taken.add(domain.name.toLowerCase());
+  }
+  return taken;
+}
+
+type Hardware = Pick<MachineRow, "os_type" | "vcpus" | "memory_mib" | "network" | "video">;
+
+/** Fills in what was not asked for: from the domain that is adopted, the source, the hypervisor, or the defaults. */
+function settle(
+  app: App,
+  wanted: Wanted,
+  source: MachineRow | null,
+  hypervisor: HypervisorRow,
+  domain: Domain | null,
+): Hardware {
+  if (domain) {
+    return {
+      os_type: wanted.osType ?? domain.osType ?? source?.os_type ?? "linux",
+      vcpus: domain.vcpus,
+      memory_mib: domain.memoryMiB,
+      network: domain.network ?? "",
+      video: domain.video === "virtio" ? "virtio" : "qxl",
+    };
+  }
+  const { facts } = app.agents.status(hypervisor.id);
+  const network = wanted.network ?? source?.network ?? hypervisor.default_network ??
+    facts?.networks.find(({ active, kind }) => active && kind === "network")?.name ?? "default";
+  requireNetwork(app, hypervisor.id, network);
+  const memoryMiB = wanted.memoryMiB ?? source?.memory_mib ?? 2048;
+  if (facts && memoryMiB > facts.memoryMiB) {
+    throw invalid("memoryMiB", `${hypervisor.name} has ${facts.memoryMiB} MiB in all`);
+  }
+  return {
+    os_type: wanted.osType ?? source?.os_type ?? "linux",
+    vcpus: wanted.vcpus ?? source?.vcpus ?? 2,
+    memory_mib: memoryMiB,
+    network,
+    video: wanted.video ?? source?.video ?? "qxl",
+  };
+}
+
+function rowOf(
+  app: App,
+  name: string,
+  wanted: Wanted,
+  hypervisorId: string,
+  source: MachineRow | null,
+  hardware: Hardware,
+  domain: Domain | null,
+): MachineRow {
+  const now = app.now();
+  return {
+    id: domain?.id ?? crypto.randomUUID(),
+    name,
+    name_key: name.toLowerCase(),
+    role: wanted.role,
+    ...hardware,
+    hypervisor_id: hypervisorId,
+    source_id: source?.id ?? null,
+    state: "unknown",
+    state_reason: beingCreated,
+    maintenance: wanted.maintenance ? 1 : 0,
+    locked: 0,
+    virtual_snapshot: wanted.virtualSnapshot ? 1 : 0,
+    mac: domain?.mac ?? null,
+    iso: domain ? domain.iso : wanted.iso ?? null,
+    disk_path: null,
+    disk_bytes: null,
+    base_path: null,
+    populated_at: null,
+    notes: wanted.notes,
+    created_at: now,
+    updated_at: now,
+  };
+}
+
+function operationOf(row: MachineRow, { disk = { kind: "none" } }: Wanted): CreateOperation {
+  const adopted = disk.kind === "domain";
+  return {
+    kind: "create-machine",
+    machine: {
+      id: row.id,
+      name: row.name,
+      role: row.role,
+      osType: row.os_type,
+      vcpus: row.vcpus,
+      // An adopted domain keeps what it has; the contract's least is for new machines.
+      memoryMiB: adopted ? Math.max(64, row.memory_mib) : row.memory_mib,
+      mac: row.mac,
+      network: row.network,
+      video: row.video,
+      iso: adopted ? null : row.iso,
+    },
+    disk: adopted ? { kind: "domain" } : disk,
+  };
+}

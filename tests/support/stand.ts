@@ -1,0 +1,320 @@
+/**
+ * The product as it ships: dist/kvm-vdi with a dashboard and the agent of this host, on loopback, with directories of
+ * its own. Everything goes through its public surface; what a test makes is removed with `await using`.
+ */
+import { join } from "node:path";
+import type { EndpointName } from "../../contracts/api.ts";
+import { ErrorBody } from "../../contracts/errors.ts";
+import { api, type BodyOf, type QueryOf, type ResultOf } from "../../contracts/api.ts";
+import type { Desktop } from "../../contracts/desktop.ts";
+import type { Job } from "../../contracts/job.ts";
+import { isOpenJob } from "../../contracts/job.ts";
+import type { Machine } from "../../contracts/machine.ts";
+import { run, type RunningProcess, spawn } from "../../lib/process.ts";
+import { eventually } from "./eventually.ts";
+
+const root = new URL("../..", import.meta.url).pathname;
+export const executable = join(root, "dist/kvm-vdi");
+export const demoGuest = join(root, ".cache/demo-guest/demo.qcow2");
+export const adminPassword = "correct horse battery";
+
+export interface CallOptions<N extends EndpointName> {
+  id?: string;
+  query?: QueryOf<N>;
+  body?: BodyOf<N>;
+}
+
+/** An answer of the API that was not a success. */
+export class ApiError extends Error {
+  constructor(readonly status: number, readonly code: string, message: string) {
+    super(`${status} ${code}: ${message}`);
+  }
+}
+
+/** Somebody who calls the API with a bearer token. */
+export class ApiUser {
+  constructor(readonly stand: Stand, readonly token: string) {}
+
+  /** Calls one endpoint of contracts/api.ts; the answer is checked against the contract. */
+  async call<N extends EndpointName>(name: N, options: CallOptions<N> = {}): Promise<ResultOf<N>> {
+    const endpoint = api[name];
+    const response = await this.stand.fetch(
+      endpoint.path.replace(":id", options.id ?? "") + queryText(options.query),
+      {
+        method: endpoint.method,
+        headers: { authorization: `Bearer ${this.token}`, "content-type": "application/json" },
+        ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
+      },
+    );
+    const text = await response.text();
+    if (!response.ok) {
+      const { error } = ErrorBody.parse(JSON.parse(text));
+      throw new ApiError(response.status, error.code, error.message);
+    }
+    return endpoint.result.parse(text === "" ? undefined : JSON.parse(text)) as ResultOf<N>;
+  }
+
+  machine = async (id: string): Promise<Machine> => (await this.call("getMachine", { id })).machine;
+
+  /** Waits until a job has ended, and returns it however it ended. */
+  async ended(job: { id: string }, timeoutMs = 60_000): Promise<Job> {
+    return await eventually(`job ${job.id} ends`, async () => {
+      const { job: now } = await this.call("getJob", { id: job.id });
+      return !isOpenJob(now) && now;
+    }, { timeoutMs });
+  }
+
+  /** Waits until a job has succeeded. */
+  async done(job: { id: string }, timeoutMs = 60_000): Promise<Job> {
+    const ended = await this.ended(job, timeoutMs);
+    if (ended.state !== "succeeded") {
+      throw new Error(`${ended.kind} ${ended.state}: ${ended.error?.message} ${JSON.stringify(ended.items)}`);
+    }
+    return ended;
+  }
+
+  /** Makes one machine and waits for it. */
+  async create(body: BodyOf<"createMachines">): Promise<Machine> {
+    return (await this.createAll(body))[0]!;
+  }
+
+  async createAll(body: BodyOf<"createMachines">): Promise<Machine[]> {
+    const { job, machines } = await this.call("createMachines", { body });
+    await this.done(job);
+    return await Promise.all(machines.map(({ id }) => this.machine(id)));
+  }
+
+  async inState(id: string, state: Machine["state"], timeoutMs = 60_000): Promise<Machine> {
+    return await eventually(`machine ${id} is ${state}`, async () => {
+      const machine = await this.machine(id);
+      return machine.state === state && machine;
+    }, { timeoutMs });
+  }
+}
+
+function queryText(query: unknown): string {
+  const entries = Object.entries(query ?? {}).filter(([, value]) => value !== undefined);
+  return entries.length > 0
+    ? `?${new URLSearchParams(entries.map(([key, value]) => [key, String(value)]))}`
+    : "";
+}
+
+export interface StandOptions {
+  /** Prefix of this stand's machines, to tell them from others on the same libvirt. */
+  prefix: string;
+}
+
+export class Stand implements AsyncDisposable {
+  readonly dir: string;
+  readonly dataDir: string;
+  readonly agentDir: string;
+  url = "";
+  setupLink: string | null = null;
+  #port = 0;
+  #process: RunningProcess | undefined;
+  #http: Deno.HttpClient | undefined;
+  #admin: ApiUser | undefined;
+
+  private constructor(readonly prefix: string, dir: string) {
+    this.dir = dir;
+    this.dataDir = join(dir, "dashboard");
+    this.agentDir = join(dir, "agent");
+  }
+
+  static async start({ prefix }: StandOptions): Promise<Stand> {
+    const dir = await Deno.makeTempDir({ prefix: "kvm-vdi-stand-" });
+    // The dashboard runs as its own user, QEMU as another: both must get through.
+    await Deno.chmod(dir, 0o755);
+    const stand = new Stand(prefix, dir);
+    try {
+      await Deno.mkdir(join(stand.agentDir, "images"), { recursive: true });
+      await Deno.mkdir(join(stand.agentDir, "iso"), { recursive: true });
+      stand.#port = freePort();
+      await stand.launch();
+      return stand;
+    } catch (error) {
+      await stand[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Starts the dashboard with its local hypervisor; also again after `stop`, on the same port and data. */
+  async launch(): Promise<void> {
+    const argv = [
+      executable,
+      "dashboard",
+      "--local-hypervisor",
+      "--listen",
+      `127.0.0.1:${this.#port}`,
+      "--data-dir",
+      this.dataDir,
+      "--agent-socket",
+      join(this.agentDir, "agent.sock"),
+      "--agent-state-dir",
+      this.agentDir,
+      "--domain-type",
+      "qemu",
+    ];
+    const log = await Deno.open(join(this.dir, "log"), { create: true, append: true });
+    const write = (line: string) => void log.writeSync(new TextEncoder().encode(`${line}\n`));
+    const child = spawn(argv, { onStderrLine: write });
+    this.#process = child;
+    const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+    void (async () => {
+      for await (const line of child.lines()) {
+        write(line);
+        const [first, second] = line.match(/https?:\/\/\S+/g) ?? [];
+        const setup = [first, second].find((url) => url?.includes("/setup"));
+        if (setup) this.setupLink = setup;
+        if (!first) continue;
+        this.url = new URL(first).origin;
+        resolve();
+      }
+      await child.status;
+      log.close();
+      reject(new Error(`the dashboard ended: ${child.stderrTail()}`));
+    })();
+    await ready;
+  }
+
+  /** The dashboard's certificate authority, as a client would download it. */
+  async certificate(): Promise<string> {
+    const insecure = await run(["curl", "--silent", "--fail", "--insecure", `${this.url}/ca.pem`]);
+    return insecure.stdout;
+  }
+
+  async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    this.#http ??= Deno.createHttpClient({ caCerts: [await this.certificate()] });
+    const options: RequestInit & { client: Deno.HttpClient } = { ...init, client: this.#http };
+    return await fetch(new URL(path, this.url), options);
+  }
+
+  async signIn(username: string, password: string): Promise<ApiUser> {
+    const response = await this.fetch("/api/session", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ username, password, kind: "token" }),
+    });
+    const body = await response.json();
+    if (!response.ok) throw new ApiError(response.status, body.error.code, body.error.message);
+    return new ApiUser(this, body.token);
+  }
+
+  /** The first admin, made with the setup link at the first call. */
+  async admin(): Promise<ApiUser> {
+    if (this.#admin) return this.#admin;
+    if (this.setupLink) {
+      const token = new URL(this.setupLink).searchParams.get("token");
+      const response = await this.fetch("/api/setup", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ token, username: "admin", password: adminPassword }),
+      });
+      if (!response.ok) throw new Error(`setup: ${await response.text()}`);
+      await response.body?.cancel();
+    }
+    return this.#admin = await this.signIn("admin", adminPassword);
+  }
+
+  /** The name of one of this stand's machines. */
+  name = (name: string) => `${this.prefix}${name}`;
+
+  /** Copies the demo guest into the agent's image directory, ready to be imported; returns its path. */
+  async demoImage(name = "demo.qcow2"): Promise<string> {
+    const path = join(this.agentDir, "images", name);
+    await Deno.copyFile(demoGuest, path);
+    return path;
+  }
+
+  /** Process ids of the modes that the supervisor runs, by mode. */
+  async pids(): Promise<{ agent: number; dashboard: number }> {
+    const supervisor = this.#process?.pid;
+    if (supervisor === undefined) throw new Error("the stand is not running");
+    return await eventually("agent and dashboard run", async () => {
+      const found = new Map<string, number>();
+      for (const pid of await descendants(supervisor)) {
+        const args = (await Deno.readTextFile(`/proc/${pid}/cmdline`)).split("\0");
+        const mode = args.find((word) => word === "agent" || word === "dashboard");
+        if (mode) found.set(mode, pid);
+      }
+      const agent = found.get("agent"), dashboard = found.get("dashboard");
+      return agent !== undefined && dashboard !== undefined && { agent, dashboard };
+    });
+  }
+
+  /** SIGTERM, as a service manager would. Returns the exit code. */
+  async stop(): Promise<number> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (!child) return 0;
+    Deno.kill(child.pid, "SIGTERM");
+    return (await child.status).code;
+  }
+
+  /** Gives the user a desktop of the pool and waits until it is ready. */
+  async desktopReady(user: ApiUser, desktopPoolId: string, timeoutMs = 90_000): Promise<Desktop> {
+    const { desktop } = await user.call("getDesktop", { body: { desktopPoolId } });
+    return await eventually("the desktop is ready", async () => {
+      const { desktop: now } = await user.call("getMyDesktop", { id: desktop.id });
+      if (now.state === "failed") throw new Error(now.error?.message);
+      return now.state === "ready" && now;
+    }, { timeoutMs });
+  }
+
+  /** Waits until every machine of the pool can be given. */
+  async untilFree(admin: ApiUser, desktopPoolId: string): Promise<void> {
+    await eventually("the whole pool is free", async () => {
+      const { counts } = (await admin.call("getDesktopPool", { id: desktopPoolId })).desktopPool;
+      return counts.free === counts.total;
+    }, { timeoutMs: 60_000 });
+  }
+
+  /** Waits until a domain runs in another QEMU than before: the agent has started it again. */
+  async untilDomainIdChanges(name: string, before: string): Promise<void> {
+    await eventually(`${name} was started again`, async () => {
+      const now = await virsh("domid", name);
+      return now !== before && now !== "-";
+    }, { timeoutMs: 30_000 });
+  }
+
+  /** Overlays of virtual snapshots that exist now. */
+  scratchFiles = (): Promise<string[]> => listNames(join(this.agentDir, "scratch"));
+  /** Files in the image directory. */
+  imageFiles = (): Promise<string[]> => listNames(join(this.agentDir, "images"));
+
+  log = (): Promise<string> => Deno.readTextFile(join(this.dir, "log"));
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    this.#http?.close();
+    await removeDomains(this.prefix);
+    await Deno.remove(this.dir, { recursive: true });
+  }
+}
+
+async function descendants(pid: number): Promise<number[]> {
+  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
+  const children = text.split(" ").filter(Boolean).map(Number);
+  return [...children, ...(await Promise.all(children.map(descendants))).flat()];
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+const listNames = async (path: string): Promise<string[]> =>
+  (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
+
+export const virsh = async (...args: string[]): Promise<string> =>
+  (await run(["virsh", "-q", "-c", "qemu:///system", ...args])).stdout.trim();
+
+async function removeDomains(prefix: string): Promise<void> {
+  const names = (await virsh("list", "--all", "--name")).split("\n").filter((name) =>
+    name.startsWith(prefix)
+  );
+  for (const name of names) {
+    await virsh("destroy", name).catch(() => {});
+    await virsh("undefine", name).catch(() => {});
+  }
+}

@@ -4,6 +4,7 @@
  */
 import * as esbuild from "esbuild";
 import { bundleUi, gzip, type UiFile } from "./bundle_ui.ts";
+import { englishZod } from "./english_zod.ts";
 import { collectLicenses } from "./licenses.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -39,7 +40,7 @@ export async function bundleApp(commit: string): Promise<AppBundle> {
     loader: { ".sql": "text" },
     banner: { js: banner },
     define: { __KVM_VDI_COMMIT__: JSON.stringify(commit) },
-    plugins: [embedAssets(ui)],
+    plugins: [embedAssets(ui), englishZod],
   });
   const [program] = result.outputFiles;
   if (!program) throw new Error("esbuild wrote nothing");

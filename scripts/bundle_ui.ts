@@ -6,6 +6,7 @@
  */
 import { existsSync } from "node:fs";
 import * as esbuild from "esbuild";
+import { englishZod } from "./english_zod.ts";
 import { collectLicenses } from "./licenses.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -66,7 +67,7 @@ function bundleScript() {
     alias,
     define: { "process.env.NODE_ENV": '"production"' },
     legalComments: "none",
-    plugins: [{
+    plugins: [englishZod, {
       name: "drop-css",
       setup: (build) => build.onLoad({ filter: /\.css$/ }, () => ({ contents: "", loader: "js" })),
     }],

@@ -24,10 +24,15 @@ async function runAsNobody(args: string[], options: RunOptions = {}) {
 }
 
 Deno.test("executable: version says version, commit and runtime in less than 0.3 s, as nobody and offline", async () => {
-  await runAsNobody(["version"]); // brings the file into memory
-  const startedAt = performance.now();
-  const { stdout, stderr } = await runAsNobody(["version"]);
-  const tookMs = performance.now() - startedAt;
+  const times: number[] = [];
+  let stdout = "", stderr = "";
+  // The best of several: the first brings the file into memory, and others may be using the processors.
+  for (let round = 0; round < 5; round++) {
+    const startedAt = performance.now();
+    ({ stdout, stderr } = await runAsNobody(["version"]));
+    times.push(performance.now() - startedAt);
+  }
+  const tookMs = Math.min(...times);
   assert.match(stdout, /^kvm-vdi \d+\.\d+\.\d+\ncommit {2}[0-9a-f]{12}(\+changes)?\nruntime Deno \d/);
   assert.equal(stderr, "");
   assert(tookMs < 300, `took ${Math.round(tookMs)} ms`);

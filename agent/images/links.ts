@@ -1,3 +1,4 @@
+import { statIfPresent } from "./files.ts";
 import { type Qcow2Header, readQcow2Header } from "./qcow2_header.ts";
 
 /** More layers than anybody stacks; also ends a chain that bites its tail. */
@@ -26,13 +27,7 @@ export async function walkChain(path: string, format: string | null): Promise<Li
 
 /** A guest can write a qcow2 header into its raw disk: headers count only where the format is qcow2 or unknown. */
 async function readLink(path: string, format: string | null): Promise<Link> {
-  try {
-    const header = format === null || format === "qcow2" ? await readQcow2Header(path) : null;
-    return { path, format: format ?? (header ? "qcow2" : null), header, missing: false };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return { path, format, header: null, missing: true };
-    }
-    throw error;
-  }
+  if (!await statIfPresent(path)) return { path, format, header: null, missing: true };
+  const header = format === null || format === "qcow2" ? await readQcow2Header(path) : null;
+  return { path, format: format ?? (header ? "qcow2" : null), header, missing: false };
 }

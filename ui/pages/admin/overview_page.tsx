@@ -72,7 +72,7 @@ function Numbers({ counts }: { counts: Overview }) {
       <BigNumber
         href="/machines?state=running"
         value={machines.running}
-        text={`of ${machines.total.toLocaleString("en")} machines run`}
+        text={`of ${plural(machines.total, "machine")} on`}
       />
       <BigNumber href="/jobs?open=true" value={counts.runningJobs} text="jobs running" />
       <BigNumber

@@ -8,6 +8,7 @@ import type { DashboardEvent } from "../../contracts/events.ts";
 import type { Hypervisor } from "../../contracts/hypervisor.ts";
 import type { Job } from "../../contracts/job.ts";
 import type { Machine } from "../../contracts/machine.ts";
+import { AppError } from "../../contracts/errors.ts";
 import type { Overview } from "../../contracts/settings.ts";
 import type { App } from "../app.ts";
 import type { LiveSession } from "../users/sessions.ts";
@@ -65,7 +66,7 @@ export class EventHub {
   readonly #toldPools = new Map<string, { pool: string; offer: string }>();
 
   constructor(
-    private readonly app: Pick<App, "bus" | "log" | "now" | "sessions">,
+    private readonly app: Pick<App, "bus" | "log" | "now" | "sessions" | "signal">,
     private readonly sources: EventSources,
     times: Partial<HubTimes> = {},
   ) {
@@ -78,6 +79,8 @@ export class EventHub {
       }),
       app.sessions.onEnd((ended) => this.#closeWhere(({ session }) => ended(session))),
     ];
+    // Streams would hold up the drain.
+    app.signal.addEventListener("abort", () => this.#closeWhere(() => true), { once: true });
     this.#keepAlive = setInterval(() => this.#keepAllAlive(), this.#times.keepAliveMs);
   }
 
@@ -87,6 +90,7 @@ export class EventHub {
 
   /** Opens a stream: a snapshot, then every change that the user may see. */
   async connect(session: LiveSession): Promise<ReadableStream<Uint8Array>> {
+    if (this.app.signal.aborted) throw new AppError("unavailable", "The dashboard is shutting down.");
     const staff = session.user.role !== "user";
     const client: Client = { session, staff, stream: new EventStream(() => this.#clients.delete(client)) };
     this.#clients.add(client);

@@ -1,6 +1,8 @@
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { AppError } from "../../contracts/errors.ts";
+import type { DashboardConfig } from "../config.ts";
+import { ownNames } from "./own_names.ts";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const dayMs = 86_400_000;
@@ -24,6 +26,33 @@ interface KeyAndCertificate {
   certificate: x509.X509Certificate;
   key: CryptoKey;
   keyPem: string;
+}
+
+/** Where the listener's certificate comes from: the admin's files, the own CA, or nowhere with plain HTTP. */
+export class CertificateSource {
+  private constructor(
+    public current: Certificate | null,
+    private readonly read: () => Promise<Certificate | null>,
+  ) {}
+
+  static async open(config: DashboardConfig, folder: string, now: () => number): Promise<CertificateSource> {
+    const read = async () => {
+      if (config.insecureHttp) return null;
+      const { certificateFile, certificateKeyFile } = config;
+      return certificateFile !== null && certificateKeyFile !== null
+        ? await readOwnCertificate(certificateFile, certificateKeyFile)
+        : await ensureCertificate(folder, await ownNames(config), now());
+    };
+    return new CertificateSource(await read(), read);
+  }
+
+  /** Looks again; says whether there is another certificate now. */
+  async renew(): Promise<boolean> {
+    const next = await this.read();
+    if (next === null || next.chain === this.current?.chain) return false;
+    this.current = next;
+    return true;
+  }
 }
 
 /** Reads a certificate that the admin provides. @throws {AppError} `invalid` with the file and the reason. */

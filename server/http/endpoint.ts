@@ -16,6 +16,8 @@ export type Env = {
     actor: Actor | null;
     sessionToken: string | null;
     session: LiveSession | null;
+    /** The endpoint's path, for figures. */
+    route: string;
   };
 };
 
@@ -81,6 +83,7 @@ export function bindEndpoints(hono: Hono<Env>, handlers: Handlers): void {
     const hasQuery = endpoint.query.def.type !== "undefined";
     const hasBody = endpoint.body.def.type !== "undefined";
     hono.on(endpoint.method, endpoint.path, async (c) => {
+      c.set("route", endpoint.path);
       const actor = c.get("actor");
       requireAccess(endpoint, actor);
       const id = c.req.param("id") ?? "";

@@ -1,5 +1,4 @@
 import type { MiddlewareHandler } from "hono";
-import { routePath } from "hono/route";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Overview } from "../../contracts/settings.ts";
 import { version } from "../../lib/version.ts";
@@ -75,7 +74,7 @@ export class Metrics {
   readonly measure: MiddlewareHandler<Env> = async (c, next) => {
     const start = performance.now();
     await next();
-    const labels = { method: c.req.method, route: routePath(c, -1) };
+    const labels = { method: c.req.method, route: c.get("route") ?? "other" };
     this.#requests.inc({ ...labels, status: String(c.res.status) });
     this.#seconds.observe(labels, (performance.now() - start) / 1000);
   };

@@ -19,10 +19,12 @@ import { serveUi } from "./static_ui.ts";
 
 export interface RouterParts {
   handlers: Handlers;
+  /** Answers that are not JSON; they check the caller's rights themselves. */
+  plain: Hono<Env>;
   hub: EventHub;
   metrics: Metrics;
   /** PEM of the dashboard's own CA. */
-  ca: string | null;
+  ca(): string | null;
   /** How people reach the dashboard. */
   url(): string;
 }
@@ -37,6 +39,7 @@ export function createRouter(app: App, parts: RouterParts): Hono<Env> {
   hono.use("*", requestId(app.config.trustProxy), parts.metrics.measure);
   hono.use("/api/*", noStore, limitBody, identify(app));
   bindEndpoints(hono, parts.handlers);
+  hono.route("/", parts.plain);
   hono.get(plainPaths.events, serveEvents(parts.hub));
   bindDocumentation(hono, parts.url);
   bindOperation(hono, app, parts);
@@ -80,8 +83,9 @@ function bindOperation(hono: Hono<Env>, app: App, { metrics, ca }: RouterParts):
     return c.text(await metrics.text());
   });
   hono.get(plainPaths.certificate, (c) => {
-    if (ca === null) throw new AppError("not_found", "This dashboard does not use a CA of its own.");
-    return c.body(ca, 200, {
+    const pem = ca();
+    if (pem === null) throw new AppError("not_found", "This dashboard does not use a CA of its own.");
+    return c.body(pem, 200, {
       "Content-Type": "application/x-pem-file",
       "Content-Disposition": 'attachment; filename="kvm-vdi-ca.pem"',
     });

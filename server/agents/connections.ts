@@ -75,6 +75,8 @@ export class AgentConnections {
       onChange: (change) => this.#publish({ ...change, hypervisorId: address.id }),
     });
     this.#connections.set(address.id, connection);
+    // Until the agent has told, nothing is known of its domains.
+    this.#publish({ type: "domains", hypervisorId: address.id, ids: [], complete: true });
     connection.start();
   }
 

@@ -1,0 +1,511 @@
+/**
+ * A hypervisor in memory: the agent's contract without libvirt. It refuses what the real agent refuses, and can be slowed,
+ * made to fail, held and taken offline by tests. The contract suite (agent_contract.ts) passes on it.
+ *
+ *     const agent = new FakeAgent({ bootMs: 5 });
+ *     agent.hold("copy-disk");             // jobs of this kind wait, running, until release()
+ *     agent.failNext("power", new AppError("hypervisor_failed", "no"));
+ *     agent.goOffline(); agent.comeBack(); // streams end, calls fail; jobs and domains go on
+ *     agent.restart();                     // as a restarted agent: open jobs are interrupted and undone
+ */
+import {
+  type Agent,
+  agentContract,
+  type AgentEvent,
+  type AgentJob,
+  type AgentJobRequest,
+  AgentJobRequest as JobRequestSchema,
+  type DisplayTicket,
+  type Domain,
+  EditCommand,
+  type Hello,
+  type LibvirtStatus,
+  PowerCommand,
+  type TicketCommand,
+} from "../../contracts/agent.ts";
+import { AppError } from "../../contracts/errors.ts";
+import type { HostFacts, HostLoad, ImageFile } from "../../contracts/hypervisor.ts";
+import type { MachineDisk, PowerAction } from "../../contracts/machine.ts";
+import { AgentUnreachable } from "../../server/agents/unreachable.ts";
+import type { z } from "zod";
+import { chainsOf, fakeDomain, fakeFacts, fakeLoad, firstDisk, tinyPng } from "./fake_domain.ts";
+import { FakeJobs, type HeldKind } from "./fake_jobs.ts";
+import { EventQueue } from "./event_queue.ts";
+
+export interface FakeAgentOptions {
+  /** Before every answer. */
+  latencyMs?: number;
+  /** From start until the guest agent answers; null: the guest has none. */
+  bootMs?: number | null;
+  /** From being asked until the guest is off; null: it ignores the request, as one without an OS does. */
+  shutdownMs?: number | null;
+  /** How long a copy or import takes, in ten steps of progress. */
+  copyMs?: number;
+  /** How long each machine of a populate takes. */
+  populateMs?: number;
+  heartbeatMs?: number;
+  imageFiles?: ImageFile[];
+}
+
+export type Method = Exclude<keyof Agent, "events">;
+
+const defaults = {
+  latencyMs: 0,
+  bootMs: 0,
+  shutdownMs: 0,
+  copyMs: 0,
+  populateMs: 0,
+  heartbeatMs: 5000,
+  imageFiles: [] as ImageFile[],
+} satisfies Required<FakeAgentOptions>;
+
+export class FakeAgent implements Agent, AsyncDisposable {
+  readonly options: Required<FakeAgentOptions>;
+  readonly domains = new Map<string, Domain>();
+  /** Every call that was made, in order. */
+  readonly calls: { method: Method; id: string | null }[] = [];
+  facts: HostFacts = fakeFacts();
+  load: HostLoad = fakeLoad(0);
+  libvirt: LibvirtStatus = { connected: true, since: 0, reason: null };
+  helloValues: Partial<Hello> = {};
+  readonly #jobs: FakeJobs;
+  readonly #streams = new Set<EventQueue<AgentEvent>>();
+  readonly #failures = new Map<Method, unknown[]>();
+  readonly #timers = new Map<ReturnType<typeof setTimeout>, () => void>();
+  readonly #asked = new Map<string, ReturnType<typeof setTimeout>[]>();
+  #offline = false;
+  #frozen = false;
+
+  constructor(options: FakeAgentOptions = {}) {
+    this.options = { ...defaults, ...options };
+    this.#jobs = new FakeJobs(this, (job) => this.emit({ type: "job", job }));
+  }
+
+  // What tests do to it.
+
+  /** Adds a domain, shut off unless told otherwise; a name is made up. */
+  addDomain(values: Partial<Domain> = {}): Domain {
+    const id = values.id ?? crypto.randomUUID();
+    const domain = fakeDomain({ name: `domain-${this.domains.size + 1}`, ...values, id });
+    this.#put(domain);
+    return domain;
+  }
+
+  /** Takes a domain away, as `virsh undefine` by somebody else does. */
+  removeDomain(id: string): void {
+    if (this.domains.delete(id)) this.emit({ type: "domain-removed", id });
+  }
+
+  /** Changes a domain and tells it, as when somebody else or the guest does. */
+  change(id: string, values: Partial<Domain>): Domain {
+    const domain = { ...this.#require(id), ...values };
+    this.#put(domain);
+    return domain;
+  }
+
+  /** Sends an event to whoever listens. */
+  emit(event: AgentEvent): void {
+    if (this.#frozen) return;
+    for (const stream of this.#streams) stream.push(structuredClone(event));
+  }
+
+  /** The next call of the method fails so; calling this again queues another failure. */
+  failNext(method: Method, error: unknown): void {
+    this.#failures.set(method, [...this.#failures.get(method) ?? [], error]);
+  }
+
+  /** Jobs of this kind start and then wait until `release`. */
+  hold(kind: HeldKind): void {
+    this.#jobs.hold(kind);
+  }
+
+  release(kind: HeldKind): void {
+    this.#jobs.release(kind);
+  }
+
+  /** Populate fails for this machine, with these words. */
+  failPopulate(machineId: string, message: string): void {
+    this.#jobs.populateFailures.set(machineId, message);
+  }
+
+  /** The connection is gone: streams end, calls fail. What the hypervisor does goes on. */
+  goOffline(): void {
+    this.#offline = true;
+    for (const stream of this.#streams) stream.end();
+  }
+
+  comeBack(): void {
+    this.#offline = false;
+  }
+
+  /** Says nothing more, without closing the connection. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+  }
+
+  /** As after a restart of the agent's process: open jobs are interrupted and undone, machines run on. */
+  restart(): void {
+    this.goOffline();
+    this.#jobs.interruptAll();
+    this.comeBack();
+  }
+
+  /** Loses libvirt, or finds it again. */
+  setLibvirt(connected: boolean): void {
+    const reason = connected ? null : "libvirtd does not answer. Start it again.";
+    this.libvirt = { connected, since: Date.now(), reason };
+    this.emit({ type: "libvirt", libvirt: this.libvirt });
+    if (connected) this.emit({ type: "domains", domains: [...this.domains.values()] });
+  }
+
+  /** Sends load of the host and of every running domain. */
+  sendLoad(cpuPercent = 20): void {
+    this.load = { ...this.load, at: Date.now(), cpuPercent };
+    const running = [...this.domains.values()].filter(({ state }) => state === "running");
+    this.emit({
+      type: "load",
+      load: this.load,
+      domains: running.map(({ id, memoryMiB }) => ({
+        id,
+        cpuPercent,
+        memoryUsedMiB: Math.floor(memoryMiB / 2),
+      })),
+    });
+  }
+
+  /** How many event streams are open. */
+  get listenerCount(): number {
+    return this.#streams.size;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.goOffline();
+    this.#jobs.close();
+    for (const [timer, atClose] of this.#timers) {
+      clearTimeout(timer);
+      atClose();
+    }
+    this.#timers.clear();
+    return Promise.resolve();
+  }
+
+  // The contract.
+
+  hello(signal?: AbortSignal): Promise<Hello> {
+    return this.#answer("hello", null, signal, () => this.#hello());
+  }
+
+  #hello(): Hello {
+    return {
+      contract: agentContract,
+      version: "0.1.0",
+      commit: "fake",
+      hostname: this.facts.hostname,
+      pid: 1,
+      startedAt: 0,
+      ...this.helloValues,
+    };
+  }
+
+  async *events(signal: AbortSignal): AsyncIterable<AgentEvent> {
+    this.#requireOnline();
+    const stream = new EventQueue<AgentEvent>(signal);
+    this.#streams.add(stream);
+    const heartbeat = setInterval(() => {
+      if (!this.#frozen) stream.push({ type: "heartbeat", at: Date.now() });
+    }, this.options.heartbeatMs);
+    try {
+      yield this.#snapshot();
+      yield* stream;
+    } finally {
+      clearInterval(heartbeat);
+      this.#streams.delete(stream);
+    }
+  }
+
+  #snapshot(): AgentEvent {
+    return structuredClone({
+      type: "snapshot",
+      hello: this.#hello(),
+      libvirt: this.libvirt,
+      facts: this.facts,
+      load: this.load,
+      domains: this.libvirt.connected ? [...this.domains.values()] : [],
+      jobs: this.#jobs.list(),
+    });
+  }
+
+  xml(id: string, signal?: AbortSignal): Promise<string> {
+    return this.#answer(
+      "xml",
+      id,
+      signal,
+      () => `<domain><name>${this.#require(id).name}</name><uuid>${id}</uuid></domain>`,
+    );
+  }
+
+  disks(id: string, signal?: AbortSignal): Promise<MachineDisk[]> {
+    return this.#answer("disks", id, signal, () => chainsOf(this.#require(id)));
+  }
+
+  screenshot(id: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#answer("screenshot", id, signal, () => {
+      this.#requireOn(id, "Take a screenshot of");
+      return tinyPng();
+    });
+  }
+
+  power(id: string, command: PowerCommand, signal?: AbortSignal): Promise<Domain> {
+    return this.#answer("power", id, signal, () => {
+      const domain = this.#requireManaged(id);
+      this.#jobs.requireFree(id);
+      return this.#power(domain, PowerCommand.parse(command));
+    });
+  }
+
+  edit(id: string, command: EditCommand, signal?: AbortSignal): Promise<Domain> {
+    return this.#answer("edit", id, signal, () => {
+      const domain = this.#requireManaged(id);
+      this.#jobs.requireFree(id);
+      const edit = EditCommand.parse(command);
+      const { iso, ...rest } = edit;
+      if (iso && !this.hasFile(iso)) {
+        throw new AppError("invalid", `Attach the ISO image: there is no file ${iso} on the hypervisor.`);
+      }
+      const blocked = Object.entries(rest).filter(([key, value]) => value !== domain[key as keyof Domain]);
+      if (isUp(domain) && blocked.length > 0) {
+        const what = blocked.map(([key]) => key).join(", ");
+        throw new AppError(
+          "conflict",
+          `Change ${what} of ${domain.name}: it is ${domain.state}. Shut it down first.`,
+        );
+      }
+      return this.change(id, edit);
+    });
+  }
+
+  ticket(
+    id: string,
+    { ttlSeconds }: z.infer<typeof TicketCommand>,
+    signal?: AbortSignal,
+  ): Promise<DisplayTicket> {
+    return this.#answer("ticket", id, signal, () => {
+      this.#requireOn(id, "Open the display of");
+      const password = crypto.randomUUID().replaceAll("-", "");
+      const expiresAt = Date.now() + ttlSeconds * 1000;
+      return { protocol: "spice", host: "127.0.0.1", port: 5900, password, expiresAt };
+    });
+  }
+
+  kick(id: string, signal?: AbortSignal): Promise<void> {
+    return this.#answer("kick", id, signal, () => {
+      if (this.#require(id).viewers.length > 0) this.change(id, { viewers: [] });
+    });
+  }
+
+  imageFiles(signal?: AbortSignal): Promise<ImageFile[]> {
+    return this.#answer("imageFiles", null, signal, () => this.options.imageFiles);
+  }
+
+  startJob(request: AgentJobRequest, signal?: AbortSignal): Promise<AgentJob> {
+    return this.#answer(
+      "startJob",
+      request.id,
+      signal,
+      () => this.#jobs.start(JobRequestSchema.parse(request)),
+    );
+  }
+
+  jobs(signal?: AbortSignal): Promise<AgentJob[]> {
+    return this.#answer("jobs", null, signal, () => this.#jobs.list());
+  }
+
+  cancelJob(id: string, signal?: AbortSignal): Promise<void> {
+    return this.#answer("cancelJob", id, signal, () => this.#jobs.cancel(id));
+  }
+
+  // What its jobs need.
+
+  hasFile(path: string): boolean {
+    return this.options.imageFiles.some((file) => file.path === path);
+  }
+
+  /** Waits; ends early when the agent is disposed of. */
+  wait(ms: number): Promise<void> {
+    if (ms <= 0) return Promise.resolve();
+    return new Promise((resolve) => this.#later(ms, resolve, resolve));
+  }
+
+  /** @throws {AppError} `not_found`. */
+  #require(id: string): Domain {
+    const domain = this.domains.get(id);
+    if (!domain) throw new AppError("not_found", `There is no domain ${id} on this hypervisor.`);
+    return domain;
+  }
+
+  #requireManaged(id: string): Domain {
+    const domain = this.#require(id);
+    if (domain.managed) return domain;
+    throw new AppError("conflict", `The domain ${domain.name} is not managed by KVM-VDI. Import it first.`);
+  }
+
+  #requireOn(id: string, what: string): void {
+    const domain = this.#require(id);
+    if (isUp(domain)) return;
+    throw new AppError("conflict", `${what} ${domain.name}: it is ${domain.state}. Start it first.`);
+  }
+
+  #put(domain: Domain): void {
+    this.domains.set(domain.id, domain);
+    this.emit({ type: "domain", domain });
+  }
+
+  /** `atClose` is called instead when the agent is disposed of before. */
+  #later(ms: number, act: () => void, atClose = () => {}): ReturnType<typeof setTimeout> {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+    }, ms);
+    this.#timers.set(timer, atClose);
+    return timer;
+  }
+
+  #requireOnline(): void {
+    if (this.#offline) throw new AgentUnreachable("the fake agent is offline.");
+  }
+
+  async #answer<T>(
+    method: Method,
+    id: string | null,
+    signal: AbortSignal | undefined,
+    act: () => T,
+  ): Promise<T> {
+    this.calls.push({ method, id });
+    if (this.options.latencyMs > 0) await this.wait(this.options.latencyMs);
+    else await Promise.resolve();
+    signal?.throwIfAborted();
+    this.#requireOnline();
+    const failures = this.#failures.get(method);
+    if (failures && failures.length > 0) throw failures.shift();
+    return structuredClone(act());
+  }
+
+  #power(domain: Domain, command: Required<PowerCommand>): Domain {
+    const { id } = domain;
+    switch (command.action) {
+      case "start":
+        return this.#start(domain, command.virtualSnapshot);
+      case "destroy":
+        return isUp(domain) ? this.#stop(id, "destroyed") : domain;
+      case "shutdown":
+        if (!isUp(domain)) return domain;
+        requireState(domain, "shut down", ["running"]);
+        return this.#ask(domain, command);
+      case "reboot":
+        requireState(domain, "reboot", ["running"]);
+        return this.#ask(domain, command);
+      case "suspend":
+        if (domain.state === "paused") return domain;
+        requireState(domain, "suspend", ["running"]);
+        return this.change(id, { state: "paused", guestAgent: false });
+      case "resume":
+        if (domain.state === "running") return domain;
+        requireState(domain, "resume", ["paused", "suspended"]);
+        return this.change(id, { state: "running" });
+    }
+  }
+
+  #start(domain: Domain, virtualSnapshot: boolean): Domain {
+    const { id, name, state } = domain;
+    if (state === "paused" || state === "suspended") {
+      throw new AppError("conflict", `Start ${name}: it is ${state}. Resume it instead.`);
+    }
+    if (isUp(domain)) {
+      if (!virtualSnapshot || domain.virtualSnapshot) return domain;
+      throw new AppError("conflict", `Start ${name} with a virtual snapshot: it runs without one already.`);
+    }
+    this.#requireBootable(domain, virtualSnapshot);
+    const started = this.change(id, { state: "running", stateReason: "booted", virtualSnapshot });
+    this.#boot(id);
+    return started;
+  }
+
+  #requireBootable(domain: Domain, virtualSnapshot: boolean): void {
+    const disk = firstDisk(domain);
+    if (domain.role === "vdi" && disk?.backingPath == null) {
+      throw new AppError("conflict", `Start ${domain.name}: it has no overlay yet. Populate it first.`);
+    }
+    const clones = [...this.domains.values()].filter((other) =>
+      disk?.path != null && other.disks.some(({ backingPath }) => backingPath === disk.path)
+    );
+    if (virtualSnapshot || clones.length === 0) return;
+    const names = clones.slice(0, 5).map(({ name }) => name).join(", ");
+    throw new AppError("conflict", `Start ${domain.name}: its image is the base of ${names}.`);
+  }
+
+  #boot(id: string): void {
+    if (this.options.bootMs === null) return;
+    this.#later(this.options.bootMs, () => {
+      const domain = this.domains.get(id);
+      if (domain?.state !== "running") return;
+      const tail = Number.parseInt(id.slice(-4), 16);
+      this.change(id, { guestAgent: true, addresses: [`10.0.${tail >> 8}.${tail & 255}`] });
+    });
+  }
+
+  #stop(id: string, stateReason: string): Domain {
+    this.#forgetAsked(id);
+    return this.change(id, {
+      state: "shut-off",
+      stateReason,
+      virtualSnapshot: false,
+      guestAgent: false,
+      addresses: [],
+      viewers: [],
+      pendingAction: null,
+    });
+  }
+
+  #forgetAsked(id: string): void {
+    for (const timer of this.#asked.get(id) ?? []) {
+      clearTimeout(timer);
+      this.#timers.delete(timer);
+    }
+    this.#asked.delete(id);
+  }
+
+  /** The guest obeys after a while, or the time is up. */
+  #ask(domain: Domain, { action, timeoutSeconds, force }: Required<PowerCommand>): Domain {
+    const { id } = domain;
+    const asked = this.change(id, { pendingAction: action });
+    const { shutdownMs } = this.options;
+    const obey = shutdownMs === null ? [] : [this.#later(shutdownMs, () => this.#obey(id, action))];
+    const giveUp = this.#later(timeoutSeconds * 1000, () => {
+      if (this.domains.get(id)?.pendingAction !== action) return;
+      if (force) this.#obey(id, action);
+      else this.change(id, { pendingAction: null });
+    });
+    this.#asked.set(id, [...obey, giveUp]);
+    return asked;
+  }
+
+  #obey(id: string, action: PowerAction): void {
+    const domain = this.domains.get(id);
+    if (!domain || domain.pendingAction !== action) return;
+    this.#forgetAsked(id);
+    if (action === "shutdown") return void this.#stop(id, "shutdown");
+    this.change(id, { pendingAction: null, guestAgent: false });
+    this.#boot(id);
+  }
+}
+
+export const isUp = ({ state }: Domain) => state !== "shut-off" && state !== "crashed";
+
+function requireState(domain: Domain, verb: string, states: Domain["state"][]): void {
+  if (states.includes(domain.state)) return;
+  throw new AppError("conflict", `Could not ${verb} ${domain.name}: it is ${domain.state}.`);
+}

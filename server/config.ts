@@ -21,7 +21,7 @@ export const PublicUrl = z.url({ protocol: /^https?$/, error: "must be an http o
   .transform((text) => new URL(text).origin);
 
 export const DashboardConfig = z.object({
-  dataDir: AbsolutePath.default("/var/lib/kvm-vdi").describe("database, certificates and backups"),
+  dataDir: AbsolutePath.default("/var/lib/kvm-vdi/dashboard").describe("database, certificates and backups"),
   listen: Listen.prefault("0.0.0.0:8443").describe("address and port, HOST:PORT; port 0 takes a free one"),
   publicUrl: PublicUrl.nullable().default(null).describe(
     "how browsers reach the dashboard, if not by its address",
@@ -49,8 +49,13 @@ export const DashboardConfig = z.object({
   libvirtUri: z.string().nullable().default(null).describe("libvirt that the local agent drives"),
   user: z.string().regex(/^[a-z_][a-z0-9_-]*$/, "must be a system user's name").default("kvm-vdi")
     .describe("system user to become when started as root"),
+  exitWithParent: z.boolean().default(false).describe("end when standard input ends, as under a supervisor"),
 }).refine((config) => (config.certificateFile === null) === (config.certificateKeyFile === null), {
   path: ["certificateKeyFile"],
   message: "certificateFile and certificateKeyFile go together",
 });
 export type DashboardConfig = z.output<typeof DashboardConfig>;
+
+/** The socket of this host's agent, if there is to be one. */
+export const localAgentSocket = (config: Pick<DashboardConfig, "agentSocket" | "localHypervisor">) =>
+  config.agentSocket ?? (config.localHypervisor ? defaultAgentSocket : null);

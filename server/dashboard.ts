@@ -6,7 +6,7 @@ import { type AgentAddress, AgentConnections, type AgentConnectionsOptions } fro
 import type { App } from "./app.ts";
 import { Broker } from "./broker/broker.ts";
 import { Bus } from "./bus.ts";
-import { type DashboardConfig, defaultAgentSocket } from "./config.ts";
+import { type DashboardConfig, localAgentSocket } from "./config.ts";
 import { type DataDir, openDataDir } from "./data_dir.ts";
 import { backupDaily, backupPath } from "./db/backup.ts";
 import { migrate } from "./db/migrate.ts";
@@ -184,7 +184,7 @@ async function takeUp(app: App): Promise<void> {
   const { config } = app;
   await app.jobs.recover();
   app.agents.start((await listHypervisorRows(app)).map(addressOf));
-  const localSocket = config.agentSocket ?? (config.localHypervisor ? defaultAgentSocket : null);
+  const localSocket = localAgentSocket(config);
   if (localSocket !== null) await ensureLocalHypervisor(app, Deno.hostname(), localSocket);
   await app.leases.start();
 }

@@ -1,12 +1,46 @@
-import { z } from "zod";
 import { AppError } from "../contracts/errors.ts";
-import { defineMode } from "../lib/cli.ts";
+import { defineMode, type ModeContext, untilAborted } from "../lib/cli.ts";
+import { SocketAgent } from "./agents/socket_agent.ts";
+import { DashboardConfig } from "./config.ts";
+import { startDashboard } from "./dashboard.ts";
+import { supervise } from "./supervisor.ts";
 
 export const command = defineMode({
   name: "dashboard",
   summary: "web interface, API and broker (one server)",
-  options: z.object({}),
-  run() {
-    return Promise.reject(new AppError("unavailable", "This mode is not part of this build yet."));
+  options: DashboardConfig,
+  helpFooter:
+    `Started as root it only watches over the dashboard, which runs as --user, and over the agent with
+--local-hypervisor.
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong options.`,
+  async run(config, context) {
+    if (Deno.uid() === 0) {
+      if (config.exitWithParent) {
+        throw new AppError("invalid", "The dashboard does not run as root: use --user.");
+      }
+      return await supervise(config, context);
+    }
+    await serve(config, context);
   },
 });
+
+/** Runs the dashboard in this process until it is told to stop. */
+async function serve(config: DashboardConfig, { signal, log }: ModeContext): Promise<void> {
+  const dashboard = await startDashboard({
+    config,
+    log,
+    connect: ({ socketPath }) => new SocketAgent(socketPath),
+  });
+  const setup = dashboard.setupUrl === null ? "" : `  Setup: ${dashboard.setupUrl}`;
+  console.log(`KVM-VDI is ready: ${dashboard.url}${setup}`);
+  try {
+    await Promise.race([untilAborted(signal), ...(config.exitWithParent ? [untilStdinEnds()] : [])]);
+  } finally {
+    await dashboard.close();
+  }
+}
+
+/** A parent that dies closes our standard input, however it dies. */
+async function untilStdinEnds(): Promise<void> {
+  for await (const _ of Deno.stdin.readable) { /* nobody is expected to write */ }
+}

@@ -1,0 +1,138 @@
+/**
+ * The part that stays root: it starts the agent as root and the dashboard as its own user, starts again what dies, and
+ * ends both when it ends. The children read an empty standard input that closes with this process, however it ends.
+ */
+import { AppError } from "../contracts/errors.ts";
+import type { ModeContext } from "../lib/cli.ts";
+import type { Logger } from "../lib/log.ts";
+import { ProcessError, run, type RunningProcess, spawn } from "../lib/process.ts";
+import { selfCommand } from "../lib/version.ts";
+import { type DashboardConfig, localAgentSocket } from "./config.ts";
+import { handOver } from "./hand_over.ts";
+
+interface Child {
+  name: "agent" | "dashboard";
+  argv: string[];
+  uid?: number;
+  gid?: number;
+}
+
+/** The agent's unix socket is for members of this group. */
+const socketGroup = "kvm-vdi";
+const restartDelaysMs = [200, 500, 1_000, 2_000, 5_000, 10_000];
+/** A child that has run this long has proved that it can. */
+const provenMs = 30_000;
+const drainMs = 15_000;
+
+/** Runs until the signal aborts. Returns the exit code. */
+export async function supervise(config: DashboardConfig, { signal, log }: ModeContext): Promise<number> {
+  const owner = await findUser(config.user);
+  await handOver(config.dataDir, owner);
+  const children: Child[] = [{ name: "dashboard", argv: selfCommand(dashboardArgs()), ...owner }];
+  if (config.localHypervisor) {
+    children.unshift({ name: "agent", argv: selfCommand(agentArgs(config, log.level)) });
+  }
+  const failure = new AbortController();
+  const stop = AbortSignal.any([signal, failure.signal]);
+  const codes = await Promise.all(children.map(async (child) => {
+    const code = await keepRunning(child, stop, log);
+    failure.abort();
+    return code;
+  }));
+  return codes.find((code) => code !== 0) ?? 0;
+}
+
+/** Our own arguments again: the child finds the same environment and the same file. */
+const dashboardArgs = () => [...Deno.args, "--exit-with-parent"];
+
+function agentArgs(config: DashboardConfig, logLevel: string): string[] {
+  const flags: Record<string, string | null> = {
+    "--socket": localAgentSocket(config),
+    "--state-dir": config.agentStateDir,
+    "--image-dir": config.imageDir,
+    "--iso-dir": config.isoDir,
+    "--scratch-dir": config.scratchDir,
+    "--connect": config.libvirtUri,
+    "--domain-type": config.domainType === "auto" ? null : config.domainType,
+    "--log-level": logLevel,
+  };
+  const set = Object.entries(flags).flatMap(([flag, value]) => value === null ? [] : [flag, value]);
+  return ["agent", ...set, "--exit-with-parent"];
+}
+
+/**
+ * Starts the child, and again whenever it dies, at first at once and then less and less often. A child whose very first
+ * run ends with an error of its own (a wrong option, a port in use) is given up: its code is returned.
+ */
+async function keepRunning(child: Child, signal: AbortSignal, log: Logger): Promise<number> {
+  for (let deaths = 0, first = true; !signal.aborted; first = false) {
+    const startedAt = performance.now();
+    const running = start(child);
+    const status = await untilEnded(running, signal);
+    if (signal.aborted) return 0;
+    const ranMs = performance.now() - startedAt;
+    if (first && status.code !== 0 && status.signal === null && ranMs < provenMs) return status.code;
+    deaths = ranMs > provenMs ? 1 : deaths + 1;
+    const delayMs = restartDelaysMs[Math.min(deaths, restartDelaysMs.length) - 1]!;
+    log.error({ child: child.name, ...status, delayMs }, `the ${child.name} ended; it is started again`);
+    await wait(delayMs, signal);
+  }
+  return 0;
+}
+
+function start({ argv, uid, gid }: Child): RunningProcess {
+  return spawn(argv, { stdin: true, stdout: "inherit", stderr: "inherit", uid, gid, cwd: "/" });
+}
+
+async function untilEnded(child: RunningProcess, signal: AbortSignal) {
+  const stop = () => void child.stop(drainMs);
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    return await child.status;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
+}
+
+/** Who the dashboard becomes: the user, in the group that may talk to the agent. */
+async function findUser(name: string): Promise<{ uid: number; gid: number }> {
+  const user = await lookUp("passwd", name);
+  if (user === null) {
+    throw new AppError(
+      "invalid",
+      `The system has no user ${name}, as which the dashboard would run. Make it with\n` +
+        `  useradd --system --user-group --no-create-home --shell /usr/sbin/nologin ${name}\n` +
+        `or name another with --user.`,
+    );
+  }
+  const uid = Number(user[2]);
+  if (uid === 0) {
+    throw new AppError("invalid", `The dashboard does not run as root: --user ${name} is no good.`);
+  }
+  const group = await lookUp("group", socketGroup);
+  return { uid, gid: Number(group?.[2] ?? user[3]) };
+}
+
+async function lookUp(database: "passwd" | "group", name: string): Promise<string[] | null> {
+  try {
+    return (await run(["getent", database, name])).stdout.trim().split(":");
+  } catch (error) {
+    // getent(1): 2 means that there is no such entry.
+    if (error instanceof ProcessError && error.code === 2) return null;
+    throw error;
+  }
+}

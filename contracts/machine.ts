@@ -86,7 +86,7 @@ export const CreateMachine = z.object({
   disk: DiskSource.optional().describe("simple and source: required; initial and vdi: none"),
   iso: AbsolutePath.nullable().optional(),
   network: z.string().min(1).max(64).optional().describe(
-    "libvirt network name or 'bridge:NAME'; default: the hypervisor's",
+    "libvirt network name, 'bridge:NAME' or 'none'; default: the hypervisor's",
   ),
   video: VideoModel.optional(),
   virtualSnapshot: z.boolean().default(false),

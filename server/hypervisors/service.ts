@@ -227,11 +227,11 @@ export function requireNetwork(
   path = "network",
 ): void {
   const networks = app.agents.status(hypervisorId).facts?.networks;
-  if (!networks) return;
+  if (!networks || network === "none") return;
   const names = networks.map(({ kind, name }) => kind === "bridge" ? `bridge:${name}` : name);
   if (names.includes(network)) return;
   const message = names.length === 0
-    ? "the hypervisor has no networks; make one with virsh net-define first"
-    : `the hypervisor has no network ${network}; it has ${names.join(", ")}`;
+    ? "the hypervisor has no networks; make one with virsh net-define first, or use none"
+    : `the hypervisor has no network ${network}; it has ${names.join(", ")} and none`;
   throw new AppError("invalid", `${path}: ${message}`, { details: [{ path, message }] });
 }

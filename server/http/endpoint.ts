@@ -56,18 +56,31 @@ export function requireAccess(endpoint: Pick<Endpoint, "access" | "summary">, ac
 }
 
 async function readBody(c: Context<Env>): Promise<unknown> {
-  if (Number(c.req.header("content-length") ?? 0) > bodyLimitBytes) {
-    throw new AppError("invalid", "The request body is larger than 1 MiB.");
-  }
-  const text = await c.req.text();
+  const length = c.req.header("content-length");
+  if (Number(length ?? 0) > bodyLimitBytes) throw tooLarge();
+  const text = length === undefined ? await readUnannounced(c) : await c.req.text();
   if (text === "") return undefined;
-  if (text.length > bodyLimitBytes) throw new AppError("invalid", "The request body is larger than 1 MiB.");
   try {
     return JSON.parse(text);
   } catch {
     throw new AppError("invalid", "The request body is not valid JSON.");
   }
 }
+
+/** A body whose length its sender does not tell: read no further than to the limit. */
+async function readUnannounced(c: Context<Env>): Promise<string> {
+  const decoder = new TextDecoder();
+  let bytes = 0;
+  let text = "";
+  for await (const chunk of c.req.raw.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > bodyLimitBytes) throw tooLarge();
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+const tooLarge = () => new AppError("invalid", "The request body is larger than 1 MiB.");
 
 function parse<T extends z.ZodType>(schema: T, value: unknown, what: string): z.output<T> {
   const parsed = schema.safeParse(value);

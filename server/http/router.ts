@@ -1,5 +1,4 @@
 import { type Context, Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { plainPaths } from "../../contracts/api.ts";
 import { AppError } from "../../contracts/errors.ts";
 import { version } from "../../lib/version.ts";
@@ -29,15 +28,13 @@ export interface RouterParts {
   url(): string;
 }
 
-const bodyLimitBytes = 1024 * 1024;
-
 /** Puts the whole HTTP side together; works without a listener, too. */
 export function createRouter(app: App, parts: RouterParts): Hono<Env> {
   const hono = new Hono<Env>();
   hono.onError(answerError(app.log));
   hono.notFound(answerNotFound);
   hono.use("*", requestId(app.config.trustProxy), parts.metrics.measure);
-  hono.use("/api/*", noStore, limitBody, identify(app));
+  hono.use("/api/*", noStore, identify(app));
   bindEndpoints(hono, parts.handlers);
   hono.route("/", parts.plain);
   hono.get(plainPaths.events, serveEvents(parts.hub));
@@ -52,13 +49,6 @@ async function noStore(c: Context<Env>, next: () => Promise<void>) {
   await next();
   if (!c.res.headers.has("Cache-Control")) c.header("Cache-Control", "no-store");
 }
-
-const limitBody = bodyLimit({
-  maxSize: bodyLimitBytes,
-  onError: () => {
-    throw new AppError("invalid", "The request body is larger than 1 MiB.");
-  },
-});
 
 function bindDocumentation(hono: Hono<Env>, url: () => string): void {
   hono.get(plainPaths.openApi, (c) => c.json(openApiDocument(url())));

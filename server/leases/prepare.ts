@@ -2,7 +2,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { AppError } from "../../contracts/errors.ts";
 import type { App } from "../app.ts";
-import { startMachine } from "../machines/power.ts";
+import { powerMachine, startMachine } from "../machines/power.ts";
 import { readClones } from "./store.ts";
 
 export interface BootTimes {
@@ -53,7 +53,9 @@ export async function prepareMachine(
   const { domain } = await untilKnown(app, machine, signal);
   if (domain.state === "running") return;
   await report("starting");
-  await startMachine(app, machine.id, signal);
+  if (domain.state === "paused" || domain.state === "suspended") {
+    await powerMachine(app, machine.id, { action: "resume" }, null);
+  } else await startMachine(app, machine.id, signal);
   await app.agents.waitForDomain(machine.id, ({ domain }) => domain.state === "running", signal);
   await report("booting");
   const graceMs = await guestAgents.expectedOn(machine.id) ? times.withAgentMs : times.withoutAgentMs;

@@ -24,22 +24,24 @@ const restartDelaysMs = [200, 500, 1_000, 2_000, 5_000, 10_000];
 const provenMs = 30_000;
 const drainMs = 15_000;
 
-/** Runs until the signal aborts. Returns the exit code. */
+/** Runs until the signal aborts; the agent ends after the dashboard, which still talks to it. Returns the exit code. */
 export async function supervise(config: DashboardConfig, { signal, log }: ModeContext): Promise<number> {
   const owner = await findUser(config.user);
   await handOver(config.dataDir, owner);
-  const children: Child[] = [{ name: "dashboard", argv: selfCommand(dashboardArgs()), ...owner }];
-  if (config.localHypervisor) {
-    children.unshift({ name: "agent", argv: selfCommand(agentArgs(config, log.level)) });
-  }
-  const failure = new AbortController();
-  const stop = AbortSignal.any([signal, failure.signal]);
-  const codes = await Promise.all(children.map(async (child) => {
-    const code = await keepRunning(child, stop, log);
-    failure.abort();
-    return code;
-  }));
-  return codes.find((code) => code !== 0) ?? 0;
+  const agentFailed = new AbortController();
+  const dashboardEnded = new AbortController();
+  const agent = config.localHypervisor
+    ? keepRunning(
+      { name: "agent", argv: selfCommand(agentArgs(config, log.level)) },
+      dashboardEnded.signal,
+      log,
+    )
+      .finally(() => agentFailed.abort())
+    : 0;
+  const dashboard: Child = { name: "dashboard", argv: selfCommand(dashboardArgs()), ...owner };
+  const code = await keepRunning(dashboard, AbortSignal.any([signal, agentFailed.signal]), log)
+    .finally(() => dashboardEnded.abort());
+  return code || await agent;
 }
 
 /** Our own arguments again: the child finds the same environment and the same file. */

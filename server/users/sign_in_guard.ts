@@ -63,7 +63,8 @@ export class SignInGuard {
       return result;
     } finally {
       account.pending--;
-      account.waiting.shift()?.();
+      // All of them: who finds the name locked now does not wake anybody else.
+      for (const wake of account.waiting.splice(0)) wake();
     }
   }
 

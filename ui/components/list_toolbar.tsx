@@ -65,9 +65,11 @@ export function ListToolbar({ list, total, search, filters = [], before, childre
           </ToolbarItem>
         )}
         {children}
-        <ToolbarItem variant="pagination" align={{ default: "alignEnd" }}>
-          <ListPagination list={list} total={total ?? 0} isCompact />
-        </ToolbarItem>
+        {total !== undefined && (
+          <ToolbarItem variant="pagination" align={{ default: "alignEnd" }}>
+            <ListPagination list={list} total={total} isCompact />
+          </ToolbarItem>
+        )}
       </ToolbarContent>
     </Toolbar>
   );

@@ -36,9 +36,11 @@ export function Problem(props: Props) {
 }
 
 /** Copies everything known about an error, for a ticket. */
-export function CopyDetails({ error }: { error: unknown }) {
+export const CopyDetails = ({ error }: { error: unknown }) => <CopyText text={errorDetails(error)} />;
+
+export function CopyText({ text }: { text: string }) {
   const [copied, setCopied] = useState(false);
-  const copy = async () => setCopied(await copyText(errorDetails(error)));
+  const copy = async () => setCopied(await copyText(text));
   return <Button variant="link" isInline onClick={copy}>{copied ? "Copied" : "Copy details"}</Button>;
 }
 

@@ -7,6 +7,7 @@ import { publish } from "../events.ts";
 import { plural } from "../format.ts";
 import { confirm, type Question } from "./confirm.ts";
 import { followJob } from "./follow.ts";
+import { readAll } from "./pages.ts";
 import { toastError } from "./toasts.ts";
 
 const powerActions: Record<MachineState, PowerAction[]> = {
@@ -246,15 +247,6 @@ export const openConsole = (machine: Pick<Machine, "id">) =>
 export const screenshotUrl = (machine: Pick<Machine, "id">, round: number) =>
   `${plainPaths.screenshot(machine.id)}?round=${round}`;
 
-/** Every machine that fits a query, page by page; up to what one mass action takes. */
-export async function allMachines(
-  query: Omit<MachineQuery, "limit" | "offset" | "cursor">,
-): Promise<Machine[]> {
-  const found: Machine[] = [];
-  while (found.length < 2000) {
-    const page = await call("listMachines", { query: { ...query, limit: 500, offset: found.length } });
-    found.push(...page.items);
-    if (page.items.length === 0 || found.length >= page.total) break;
-  }
-  return found.slice(0, 2000);
-}
+/** Every machine that fits a query, up to what one mass action takes. */
+export const allMachines = (query: Omit<MachineQuery, "limit" | "offset" | "cursor">): Promise<Machine[]> =>
+  readAll((paging) => call("listMachines", { query: { ...query, ...paging } }), 2000);

@@ -71,6 +71,7 @@ export function MachineEditDialog({ machine, onClose }: { machine: Machine; onCl
           variant="info"
           isInline
           isPlain
+          component="p"
           title="Shut the machine off to change name, CPU, memory, network or video"
         />
       )}
@@ -83,54 +84,58 @@ export function MachineEditDialog({ machine, onClose }: { machine: Machine; onCl
         onChange={(name) => set({ name })}
         error={errors.name}
       />
-      <TextField
-        id="edit-vcpus"
-        label="vCPUs"
-        type="number"
-        min={1}
-        max={256}
-        disabled={!off}
-        value={draft.vcpus}
-        onChange={(vcpus) => set({ vcpus })}
-        error={errors.vcpus}
-      />
-      <TextField
-        id="edit-memory"
-        label="Memory (MiB)"
-        type="number"
-        min={64}
-        disabled={!off}
-        value={draft.memoryMiB}
-        onChange={(memoryMiB) => set({ memoryMiB })}
-        error={errors.memoryMiB}
-      />
-      <SelectField
-        id="edit-network"
-        label="Network"
-        disabled={!off}
-        value={draft.network}
-        onChange={(network) => set({ network })}
-        options={networkOptions(machine.hypervisorId, draft.network)}
-        error={errors.network}
-      />
-      <SelectField
-        id="edit-video"
-        label="Video"
-        disabled={!off}
-        value={draft.video}
-        onChange={(video) => set({ video: VideoModel.parse(video) })}
-        options={[{ value: "qxl", label: "QXL (best for SPICE)" }, { value: "virtio", label: "virtio" }]}
-        error={errors.video}
-      />
-      <SelectField
-        id="edit-os"
-        label="System"
-        disabled={!off}
-        value={draft.osType}
-        onChange={(osType) => set({ osType: OsType.parse(osType) })}
-        options={[{ value: "linux", label: "Linux" }, { value: "windows", label: "Windows" }]}
-        error={errors.osType}
-      />
+      <div className="kv-field-row">
+        <TextField
+          id="edit-vcpus"
+          label="vCPUs"
+          type="number"
+          min={1}
+          max={256}
+          disabled={!off}
+          value={draft.vcpus}
+          onChange={(vcpus) => set({ vcpus })}
+          error={errors.vcpus}
+        />
+        <TextField
+          id="edit-memory"
+          label="Memory (MiB)"
+          type="number"
+          min={64}
+          disabled={!off}
+          value={draft.memoryMiB}
+          onChange={(memoryMiB) => set({ memoryMiB })}
+          error={errors.memoryMiB}
+        />
+      </div>
+      <div className="kv-field-row">
+        <SelectField
+          id="edit-network"
+          label="Network"
+          disabled={!off}
+          value={draft.network}
+          onChange={(network) => set({ network })}
+          options={networkOptions(machine.hypervisorId, draft.network)}
+          error={errors.network}
+        />
+        <SelectField
+          id="edit-video"
+          label="Video"
+          disabled={!off}
+          value={draft.video}
+          onChange={(video) => set({ video: VideoModel.parse(video) })}
+          options={[{ value: "qxl", label: "QXL (best for SPICE)" }, { value: "virtio", label: "virtio" }]}
+          error={errors.video}
+        />
+        <SelectField
+          id="edit-os"
+          label="System"
+          disabled={!off}
+          value={draft.osType}
+          onChange={(osType) => set({ osType: OsType.parse(osType) })}
+          options={[{ value: "linux", label: "Linux" }, { value: "windows", label: "Windows" }]}
+          error={errors.osType}
+        />
+      </div>
       <SelectField
         id="edit-iso"
         label="ISO image"

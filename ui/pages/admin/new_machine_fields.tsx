@@ -1,4 +1,4 @@
-import { FormFieldGroup, FormFieldGroupHeader, Radio, Switch } from "@patternfly/react-core";
+import { FormSection, Radio, Switch } from "@patternfly/react-core";
 import { type Machine, OsType, Role, VideoModel } from "../../../contracts/machine.ts";
 import { call } from "../../api.ts";
 import { Field, SelectField, TextField } from "../../components/field.tsx";
@@ -212,14 +212,8 @@ export function namePreview(form: Pick<NewMachine, "name" | "count">): string {
 
 export function HardwareFields({ form, set, errors }: Props) {
   return (
-    <FormFieldGroup
-      header={
-        <FormFieldGroupHeader
-          titleText={{ text: "Hardware", id: "hardware" }}
-          titleDescription={hardwareHelp(form)}
-        />
-      }
-    >
+    <FormSection title="Hardware" titleElement="h2">
+      {hardwareHelp(form)}
       <div className="kv-field-row">
         <TextField
           id="vcpus"
@@ -267,14 +261,16 @@ export function HardwareFields({ form, set, errors }: Props) {
           error={errors.video}
         />
       </div>
-    </FormFieldGroup>
+    </FormSection>
   );
 }
 
 const hardwareHelp = ({ role }: NewMachine) =>
-  hasOwnDisk(role)
-    ? undefined
-    : `As the ${role === "vdi" ? "initial" : "source"}; change it if these should differ`;
+  hasOwnDisk(role) ? null : (
+    <p className="kv-quiet">
+      As the {role === "vdi" ? "initial" : "source"} has it; change it if these should differ.
+    </p>
+  );
 
 export function FlagFields({ form, set, errors }: Props) {
   return (

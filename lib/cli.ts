@@ -90,7 +90,8 @@ configuration file (data-dir = ...). Flags win over variables, variables over th
 function optionOf({ name, kind, description, defaultValue, choices }: Setting): Option {
   const notes = [
     choices && `one of: ${choices.join(", ")}`,
-    defaultValue !== undefined && defaultValue !== null && kind !== "boolean" && `default: ${shown(defaultValue)}`,
+    defaultValue !== undefined && defaultValue !== null && kind !== "boolean" &&
+    `default: ${shown(defaultValue)}`,
     kind === "list" && "may be repeated",
   ].filter(Boolean);
   const help = notes.length > 0 ? `${description} (${notes.join("; ")})` : description;

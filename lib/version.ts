@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { run } from "./process.ts";
 
 /** What scripts/bundle_app.ts writes into the bundle; absent when the program runs from its sources. */
@@ -24,9 +25,23 @@ export async function readCommit(): Promise<string> {
   }
 }
 
-/** The argv that starts this same program with other arguments, from the executable or from the sources. */
+/**
+ * The argv that starts this same program with other arguments, from the executable or from the sources. Not for
+ * `diesWithParent`, which puts another program in between.
+ */
 export function selfCommand(args: readonly string[]): string[] {
-  if (isPacked) return [Deno.execPath(), ...args];
+  if (isPacked) return [canOthersReach(Deno.execPath()) ? Deno.execPath() : "/proc/self/exe", ...args];
   const main = new URL("../main.ts", import.meta.url).pathname;
   return [Deno.execPath(), "run", "-A", "-q", "--no-prompt", main, ...args];
+}
+
+/**
+ * Whether any user can run what is at this path. An executable below /root cannot be started by the user that the
+ * dashboard becomes, but the kernel's own link to what runs now needs no way there.
+ */
+function canOthersReach(path: string): boolean {
+  for (let current = path;; current = dirname(current)) {
+    if (((Deno.statSync(current).mode ?? 0) & 0o001) === 0) return false;
+    if (current === "/") return true;
+  }
 }

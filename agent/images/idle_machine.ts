@@ -17,29 +17,42 @@ export interface IdleMachine {
 }
 
 /** Why a domain's disks must not be touched now; null when they may. */
-export function busyReason(domain: Domain): string | null {
-  if (domain.stateReason === "saved") return "it is suspended to disk. Start it and shut it down first";
-  if (domain.state === "shut-off" || domain.state === "crashed") return null;
-  return `it is ${domain.state}. Shut it down first`;
+export function busyReason({ id, state, stateReason }: Domain, busyIds: ReadonlySet<string>): string | null {
+  const off = state === "shut-off" || state === "crashed";
+  if (!off) return `it is ${state}. Shut it down first`;
+  if (stateReason === "saved" || busyIds.has(id)) {
+    return "it is suspended to disk. Start it and shut it down first";
+  }
+  return null;
 }
 
 /**
  * Reads a machine from libvirt and makes sure that it is off.
  * @param what what is being attempted, as "Copy the disk"
+ * @param busyIds the domains that libvirt tells to be busy, when that has been asked for anyway
  * @throws {AppError} `not_found`, `conflict`.
  */
-export async function requireIdleMachine(host: Host, id: string, what: string): Promise<IdleMachine> {
-  const domain = await host.domains.refresh(id);
-  if (!domain) throw new AppError("not_found", `${what}: there is no domain ${id} on this hypervisor.`);
-  const busy = busyReason(domain) ??
-    ((await host.virsh.listBusy()).has(id)
-      ? "it is suspended to disk. Start it and shut it down first"
-      : null);
-  if (busy) throw new AppError("conflict", `${what}: ${domain.name} is in use: ${busy}.`);
-  const xml = await host.virsh.dumpXml(id, { inactive: true, securityInfo: true });
+export async function requireIdleMachine(
+  host: Host,
+  id: string,
+  what: string,
+  busyIds?: Promise<ReadonlySet<string>>,
+): Promise<IdleMachine> {
+  if (!host.domains.get(id) && !await host.domains.refresh(id)) throw notFound(id, what);
+  const [domain, busy, xml] = await Promise.all([
+    host.domains.refresh(id),
+    busyIds ?? host.virsh.listBusy(),
+    host.virsh.dumpXml(id, { inactive: true, securityInfo: true }),
+  ]);
+  if (!domain) throw notFound(id, what);
+  const reason = busyReason(domain, busy);
+  if (reason) throw new AppError("conflict", `${what}: ${domain.name} is in use: ${reason}.`);
   const parsed = readDomain(xml);
   return { domain, xml, parsed, disk: firstDisk(parsed) };
 }
+
+const notFound = (id: string, what: string) =>
+  new AppError("not_found", `${what}: there is no domain ${id} on this hypervisor.`);
 
 /** The first writable disk that is an image file; null when there is none. */
 export function firstDisk({ disks }: ParsedDomain): IdleMachine["disk"] {

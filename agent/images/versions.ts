@@ -23,8 +23,10 @@ export async function removeOldVersions(host: Host, initialId: string, currentPa
     const versions = (await listOwnFiles(host.config.imageDir, initialId))
       .filter((file) => file.version !== null && !file.partial);
     const current = versions.findIndex((file) => file.path === currentPath);
+    const candidates = versions.slice(0, Math.max(current - 1, 0));
+    if (candidates.length === 0) return;
     const uses = await readUses(host);
-    for (const { path } of versions.slice(0, Math.max(current - 1, 0))) {
+    for (const { path } of candidates) {
       if ((await uses.of(path)).length > 0) continue;
       await removeIfPresent(path);
       host.log.info({ path }, "removed an old version of an image");

@@ -27,8 +27,13 @@ async function run(host: Host, { fromId, toId }: Input, op: Operation): Promise<
     signal: op.signal,
   });
   await using undo = new AsyncDisposableStack();
-  const target = await requireTarget(host, toId);
-  const from = await requireSource(host, fromId, op);
+  const listing = host.virsh.listBusy({ signal: op.signal });
+  const [target, from, uses] = await Promise.all([
+    requireTarget(host, toId, listing),
+    requireSource(host, fromId, listing),
+    readUses(host),
+  ]);
+  await requireQuiet(from, uses, what, op.signal);
   const { version, path } = await nextVersion(host, target.domain, target.metadata.imageVersion);
   await copyImage({ from, to: path, stage: "Copying the disk" }, op, undo);
   const metadata = { ...target.metadata, owned: true, imageVersion: version };
@@ -38,8 +43,14 @@ async function run(host: Host, { fromId, toId }: Input, op: Operation): Promise<
   await removeOldVersions(host, toId, path);
 }
 
-async function requireTarget(host: Host, id: string): Promise<IdleMachine & { metadata: MachineMetadata }> {
-  const target = await requireIdleMachine(host, id, what);
+type BusyIds = Promise<ReadonlySet<string>>;
+
+async function requireTarget(
+  host: Host,
+  id: string,
+  busyIds: BusyIds,
+): Promise<IdleMachine & { metadata: MachineMetadata }> {
+  const target = await requireIdleMachine(host, id, what, busyIds);
   const metadata = target.parsed.machine;
   if (metadata?.role !== "initial") {
     throw new AppError("invalid", `${what} to ${target.domain.name}: it is not an initial machine.`);
@@ -50,13 +61,11 @@ async function requireTarget(host: Host, id: string): Promise<IdleMachine & { me
 async function requireSource(
   host: Host,
   id: string,
-  op: Operation,
+  busyIds: BusyIds,
 ): Promise<{ path: string; format: string }> {
-  const { domain, disk } = await requireIdleMachine(host, id, what);
+  const { domain, disk } = await requireIdleMachine(host, id, what, busyIds);
   if (!disk) throw new AppError("conflict", `${what} of ${domain.name}: it has no disk image.`);
-  const image = { path: disk.path, format: disk.format ?? "raw" };
-  await requireQuiet(image, await readUses(host), `${what} of ${domain.name}`, op.signal);
-  return image;
+  return { path: disk.path, format: disk.format ?? "raw" };
 }
 
 /** Removes the half copy, and a whole one that the initial had not been switched to. */

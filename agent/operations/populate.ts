@@ -43,9 +43,14 @@ async function run(host: Host, { initialId, machineIds }: Input, op: Operation):
     by: "job",
     signal: op.signal,
   });
-  const uses = await readUses(host);
-  const base = await requireBase(host, initialId, uses, op);
-  const busy = await host.virsh.listBusy({ signal: op.signal });
+  const listing = host.virsh.listBusy({ signal: op.signal });
+  const [base, uses, busyIds] = await Promise.all([
+    requireBase(host, initialId, listing),
+    readUses(host),
+    listing,
+  ]);
+  // An overlay on a base that still changes would be broken for good.
+  await requireQuiet(base, uses, "Populate", op.signal);
   const items: JobItem[] = [];
   const failures: unknown[] = [];
   await forEachInParallel(ids, availableParallelism() * 2, op.signal, async (id) => {
@@ -53,7 +58,7 @@ async function run(host: Host, { initialId, machineIds }: Input, op: Operation):
     try {
       const purpose = purposes.get(id);
       if (purpose !== undefined) throw new AppError("conflict", `it is busy: ${purpose}`);
-      const machine = requireVdi(domain, busy);
+      const machine = requireVdi(domain, busyIds);
       await populateOne(host, machine, base, uses, op.signal);
       items.push({ id, name: machine.name, ok: true, message: null });
     } catch (error) {
@@ -69,9 +74,9 @@ async function run(host: Host, { initialId, machineIds }: Input, op: Operation):
   await removeOldVersions(host, initialId, base.path);
 }
 
-/** The initial's current image, once nothing writes to it: an overlay on a changing base is broken for good. */
-async function requireBase(host: Host, id: string, uses: Uses, op: Operation): Promise<Base> {
-  const { domain, parsed, disk } = await requireIdleMachine(host, id, "Populate");
+/** The initial's current image, of an initial that is off. */
+async function requireBase(host: Host, id: string, busyIds: Promise<ReadonlySet<string>>): Promise<Base> {
+  const { domain, parsed, disk } = await requireIdleMachine(host, id, "Populate", busyIds);
   if (parsed.machine?.role !== "initial") {
     throw new AppError("invalid", `Populate from ${domain.name}: it is not an initial machine.`);
   }
@@ -81,15 +86,13 @@ async function requireBase(host: Host, id: string, uses: Uses, op: Operation): P
       `Populate from ${domain.name}: it has no image yet. Copy the disk from its source.`,
     );
   }
-  const base = { path: disk.path, format: disk.format ?? "raw" };
-  await requireQuiet(base, uses, `Populate from ${domain.name}`, op.signal);
-  return base;
+  return { path: disk.path, format: disk.format ?? "raw" };
 }
 
-function requireVdi(domain: Domain | undefined, busy: ReadonlySet<string>): Domain {
+function requireVdi(domain: Domain | undefined, busyIds: ReadonlySet<string>): Domain {
   if (!domain) throw new AppError("not_found", "there is no such domain on this hypervisor");
   if (domain.role !== "vdi") throw new AppError("invalid", "it is not a vdi machine");
-  const reason = busyReason(domain) ?? (busy.has(domain.id) ? "it is in use. Shut it down first" : null);
+  const reason = busyReason(domain, busyIds);
   if (reason) throw new AppError("conflict", reason);
   return domain;
 }

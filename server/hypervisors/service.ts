@@ -219,6 +219,9 @@ export async function listImportableDomains(
     }));
 }
 
+/** The network of a machine without any. */
+export const noNetwork = "none";
+
 /** @throws {AppError} `invalid` naming the field unless the hypervisor has this network, as far as is known. */
 export function requireNetwork(
   app: Pick<App, "agents">,
@@ -230,8 +233,6 @@ export function requireNetwork(
   if (!networks || network === "none") return;
   const names = networks.map(({ kind, name }) => kind === "bridge" ? `bridge:${name}` : name);
   if (names.includes(network)) return;
-  const message = names.length === 0
-    ? "the hypervisor has no networks; make one with virsh net-define first, or use none"
-    : `the hypervisor has no network ${network}; it has ${names.join(", ")} and none`;
+  const message = `the hypervisor has no network ${network}; it has ${[...names, noNetwork].join(", ")}`;
   throw new AppError("invalid", `${path}: ${message}`, { details: [{ path, message }] });
 }

@@ -6,7 +6,7 @@ import { audit } from "../audit/service.ts";
 import type { MachineRow } from "../db/schema.ts";
 import type { EndedJob } from "../jobs/service.ts";
 import { recordDomains } from "../machines/live.ts";
-import { findDerivedMachines, requireMachine, requireNotHeld } from "../machines/service.ts";
+import { aRole, findDerivedMachines, requireMachine, requireNotHeld } from "../machines/service.ts";
 
 /**
  * Copies the source's disk to a new image of the initial and returns the job at once. Clones stay on the image that they
@@ -43,7 +43,7 @@ async function requireSourceOf(app: App, initial: MachineRow): Promise<MachineRo
   if (initial.role !== "initial") {
     throw new AppError(
       "invalid",
-      `${initial.name} is a ${initial.role}: only an initial gets a copy of a source's disk.`,
+      `${initial.name} is ${aRole(initial.role)}: only an initial gets a copy of a source's disk.`,
     );
   }
   if (initial.source_id === null) {

@@ -9,6 +9,7 @@ import type { MachineRow } from "../db/schema.ts";
 import type { EndedJob } from "../jobs/service.ts";
 import { recordDomains } from "../machines/live.ts";
 import {
+  aRole,
   changeMachines,
   findDerivedMachines,
   findLeaseHolders,
@@ -103,7 +104,7 @@ async function clonesOf(
   if (machine.role !== "initial") {
     throw new AppError(
       "invalid",
-      `${machine.name} is a ${machine.role}: only initial and vdi machines are populated.`,
+      `${machine.name} is ${aRole(machine.role)}: only initial and vdi machines are populated.`,
     );
   }
   const clones = (await findDerivedMachines(app, machine.id)).filter(({ role }) => role === "vdi");

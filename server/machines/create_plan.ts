@@ -5,9 +5,10 @@ import { AppError } from "../../contracts/errors.ts";
 import type { CreateMachine, Role } from "../../contracts/machine.ts";
 import type { App } from "../app.ts";
 import type { HypervisorRow, MachineRow } from "../db/schema.ts";
-import { listHypervisorRows, requireNetwork } from "../hypervisors/service.ts";
+import { listHypervisorRows, noNetwork, requireNetwork } from "../hypervisors/service.ts";
 import { beingCreated } from "./live.ts";
 import { expandNames } from "./names.ts";
+import { aRole } from "./service.ts";
 import { findMachine, findNameKeys } from "./store.ts";
 
 type Wanted = z.output<typeof CreateMachine>;
@@ -42,12 +43,12 @@ const sourceRole: Partial<Record<Role, Role>> = { initial: "source", vdi: "initi
 function requireCombination({ role, sourceId, disk, count, copyDisk, populate }: Wanted): void {
   const derived = sourceRole[role];
   const adopted = disk?.kind === "domain";
-  if (!derived && sourceId) throw invalid("sourceId", `a ${role} machine has no source`);
+  if (!derived && sourceId) throw invalid("sourceId", `${aRole(role)} machine has no source`);
   if (derived && !sourceId && !(adopted && role === "initial")) {
     throw invalid("sourceId", `choose the ${derived} that this ${role} machine is made from`);
   }
   if (!derived && (!disk || disk.kind === "none")) {
-    throw invalid("disk", `a ${role} machine needs a disk: blank, import or an existing domain`);
+    throw invalid("disk", `${aRole(role)} machine needs a disk: blank, import or an existing domain`);
   }
   if (derived && disk && disk.kind !== "none" && !adopted) {
     const remedy = role === "initial"
@@ -71,7 +72,7 @@ async function findSource(app: App, { role, sourceId, populate }: Wanted): Promi
   if (source.role !== sourceRole[role]) {
     throw invalid(
       "sourceId",
-      `${source.name} is a ${source.role}, a ${role} machine needs a ${sourceRole[role]}`,
+      `${source.name} is ${aRole(source.role)}, ${aRole(role)} machine needs ${aRole(sourceRole[role]!)}`,
     );
   }
   if (populate && source.disk_path === null) {
@@ -127,13 +128,13 @@ function settle(
       os_type: wanted.osType ?? domain.osType ?? source?.os_type ?? "linux",
       vcpus: domain.vcpus,
       memory_mib: domain.memoryMiB,
-      network: domain.network ?? "",
+      network: domain.network ?? noNetwork,
       video: domain.video === "virtio" ? "virtio" : "qxl",
     };
   }
   const { facts } = app.agents.status(hypervisor.id);
   const network = wanted.network ?? source?.network ?? hypervisor.default_network ??
-    facts?.networks.find(({ active, kind }) => active && kind === "network")?.name ?? "default";
+    facts?.networks.find(({ active, kind }) => active && kind === "network")?.name ?? noNetwork;
   requireNetwork(app, hypervisor.id, network);
   const memoryMiB = wanted.memoryMiB ?? source?.memory_mib ?? 2048;
   if (facts && memoryMiB > facts.memoryMiB) {

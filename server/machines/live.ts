@@ -3,6 +3,7 @@ import type { Domain } from "../../contracts/agent.ts";
 import type { AgentConnections, ConnectionStatus } from "../agents/connections.ts";
 import type { App } from "../app.ts";
 import type { MachineRow } from "../db/schema.ts";
+import { noNetwork } from "../hypervisors/service.ts";
 import { findMachines, findMachinesOn, updateMachines } from "./store.ts";
 
 /** Reason of a machine whose domain an agent is about to define. */
@@ -90,7 +91,7 @@ export function factsOfDomain(row: MachineRow, domain: Domain): Partial<MachineR
     vcpus: domain.vcpus,
     memory_mib: domain.memoryMiB,
     mac: domain.mac,
-    network: domain.network ?? row.network,
+    network: domain.network ?? noNetwork,
     iso: domain.iso,
     disk_path: disk?.path ?? null,
     disk_bytes: disk?.virtualBytes ?? (disk?.path === row.disk_path ? row.disk_bytes : null),

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { EditCommand } from "../../contracts/agent.ts";
 import type { Page } from "../../contracts/common.ts";
 import { AppError } from "../../contracts/errors.ts";
-import type { Machine, MachineDisk, MachineQuery, UpdateMachine } from "../../contracts/machine.ts";
+import type { Machine, MachineDisk, MachineQuery, Role, UpdateMachine } from "../../contracts/machine.ts";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import type { MachineRow } from "../db/schema.ts";
@@ -94,6 +94,9 @@ export async function setMaintenance(
   const action = maintenance ? "machine.maintenance-on" : "machine.maintenance-off";
   await audit(app, { actor, action, subjectId: id, subjectName: machine.name });
 }
+
+/** `an initial`, `a source`. */
+export const aRole = (role: Role) => role === "initial" ? "an initial" : `a ${role}`;
 
 /** `a, b, c and 7 more`. */
 export function nameSome(rows: readonly { name: string }[]): string {

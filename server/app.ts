@@ -28,6 +28,8 @@ export interface App {
   /** new Leases(app), after broker and before jobs.recover(); then start(), and stop() before jobs.stop(). */
   leases: Leases;
   tickets: Tickets;
+  /** Where native viewers send their CONNECT; null: nowhere. Known once the dashboard listens. */
+  viewerPort: number | null;
   sessions: Sessions;
   passwords: Passwords;
   signInGuard: SignInGuard;

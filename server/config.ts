@@ -23,6 +23,12 @@ export const PublicUrl = z.url({ protocol: /^https?$/, error: "must be an http o
 export const DashboardConfig = z.object({
   dataDir: AbsolutePath.default("/var/lib/kvm-vdi/dashboard").describe("database, certificates and backups"),
   listen: Listen.prefault("0.0.0.0:8443").describe("address and port, HOST:PORT; port 0 takes a free one"),
+  viewerProxy: z.boolean().default(true).describe(
+    "also listen for native viewers, which reach displays by a plain HTTP CONNECT with their ticket",
+  ),
+  viewerPort: z.int().min(1).max(65535).nullable().default(null).describe(
+    "port of that, on the address of --listen (default: the next port)",
+  ),
   publicUrl: PublicUrl.nullable().default(null).describe(
     "how browsers reach the dashboard, if not by its address",
   ),

@@ -98,6 +98,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   );
   started.defer(() => listener.close());
   port = listener.port;
+  app.viewerPort = listener.viewerPort;
   started.use(keepUp(app, async () => {
     await app.sessions.dropExpired();
     await backupDaily(database.sqlite, dataDir.backupFolder, app.now());
@@ -159,6 +160,7 @@ async function createApp(
     jobs,
     broker: new Broker({ db, bus, agents, jobs, now, log }),
     tickets: new Tickets(now),
+    viewerPort: null,
     sessions: new Sessions(db, now),
     passwords: new Passwords(),
     signInGuard: await SignInGuard.load(db, now, limits),

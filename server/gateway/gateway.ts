@@ -29,10 +29,16 @@ export function attachGateway(server: Server, app: Pick<App, "tickets" | "log" |
       void serveConsole(ws, ticket, tickets, log);
     });
   });
-  server.on("connect", (request: IncomingMessage, socket: Duplex, head) => {
-    void serveConnect(request, socket, head, tickets, log);
-  });
+  attachViewerProxy(server, app);
   app.signal.addEventListener("abort", () => tickets.revoke({}, "restarting"), { once: true });
+}
+
+/** Lets native viewers through by CONNECT, each channel by its ticket. */
+export function attachViewerProxy(server: Server, { tickets, log }: Pick<App, "tickets" | "log">): void {
+  const gatewayLog = log.child({ part: "gateway" });
+  server.on("connect", (request: IncomingMessage, socket: Duplex, head) => {
+    void serveConnect(request, socket, head, tickets, gatewayLog);
+  });
 }
 
 /** Browsers say which page opens a WebSocket; other programs do not, and have no cookies to abuse. */

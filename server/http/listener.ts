@@ -1,16 +1,17 @@
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
-import { createServer as createHttpsServer, type Server as TlsServer } from "node:https";
-import type { AddressInfo, Server as TcpServer, Socket } from "node:net";
+import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../contracts/errors.ts";
 import type { App } from "../app.ts";
-import { attachGateway } from "../gateway/gateway.ts";
-import { createOnePort } from "../gateway/one_port.ts";
+import { attachGateway, attachViewerProxy } from "../gateway/gateway.ts";
 import type { Certificate } from "./certificates.ts";
 import { securityHeaders } from "./security_headers.ts";
 
 export interface Listener {
   port: number;
+  /** Where native viewers send their CONNECT; null when that is off. */
+  viewerPort: number | null;
   /** Uses another certificate for connections from now on. */
   renew(certificate: Certificate): void;
   /** Lets running requests end (not longer than `graceMs`), then closes everything. */
@@ -24,7 +25,11 @@ const keepAliveMs = 75_000;
 const headersTimeoutMs = 20_000;
 const requestTimeoutMs = 120_000;
 
-/** Serves UI, API, consoles and the SPICE proxy on one port: HTTPS, or plain HTTP without a certificate. */
+/**
+ * Serves UI, API, consoles and CONNECT on one port: HTTPS, or plain HTTP without a certificate. Native viewers get a
+ * port of their own for plain CONNECT: spice-gtk speaks TLS to a proxy only if the whole system trusts its certificate.
+ * (One port for both would need sockets handed over to node:https, which loses connections under Deno.)
+ */
 export async function startListener(
   app: App,
   fetch: Fetch,
@@ -32,26 +37,36 @@ export async function startListener(
 ): Promise<Listener> {
   const requests = new RequestCount();
   const serve = requests.counting(serveWithHeaders(fetch));
-  const plain = createHttpServer(certificate ? redirectToHttps : serve);
-  const tls = certificate ? createHttpsServer(pemOf(certificate), serve) : null;
-  for (const server of [plain, tls]) {
-    if (!server) continue;
+  const tls = certificate && createHttpsServer(pemOf(certificate), serve);
+  const main = tls ?? createHttpServer(serve);
+  const viewers = app.config.viewerProxy ? createHttpServer(leadToPages(app)) : null;
+  const servers = viewers ? [main, viewers] : [main];
+  for (const server of servers) {
     server.keepAliveTimeout = keepAliveMs;
     server.headersTimeout = headersTimeoutMs;
     server.requestTimeout = requestTimeoutMs;
-    attachGateway(server as Server, app);
   }
-  const front: TcpServer = tls ? createOnePort(tls, plain) : plain;
-  const sockets = trackSockets(front);
-  await listen(front, app.config.listen);
+  attachGateway(main as Server, app);
+  if (viewers) attachViewerProxy(viewers, app);
+  const sockets = trackSockets(servers);
+  const { host, port } = app.config.listen;
+  const portOf = (server: Server | HttpsServer) => (server.address() as AddressInfo).port;
+  await listen(main, host, port);
+  if (viewers) {
+    await listen(viewers, host, app.config.viewerPort ?? (port === 0 ? 0 : port + 1)).catch((error) => {
+      main.close();
+      throw error;
+    });
+  }
   return {
-    port: (front.address() as AddressInfo).port,
-    renew: (next) => (tls as TlsServer | null)?.setSecureContext(pemOf(next)),
+    port: portOf(main),
+    viewerPort: viewers && portOf(viewers),
+    renew: (next) => tls?.setSecureContext(pemOf(next)),
     close: async (graceMs = 5_000) => {
-      const closed = new Promise<void>((resolve) => front.close(() => resolve()));
+      const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
       await requests.untilNone(graceMs);
       for (const socket of sockets) socket.destroy();
-      await closed;
+      await Promise.all(closed);
     },
   };
 }
@@ -69,32 +84,35 @@ function serveWithHeaders(fetch: Fetch): RequestListener {
   };
 }
 
-/** A browser that was sent to http:// on the TLS port is led to https://; programs are told. */
-const redirectToHttps: RequestListener = (request, response) => {
-  const host = request.headers.host;
-  const isPage = request.method === "GET" || request.method === "HEAD";
-  if (!isPage || !host || !/^[A-Za-z0-9.:[\]-]+$/.test(host)) {
-    const error = new AppError("invalid", "This port speaks HTTPS. Use https:// in the address.").info;
+/** The viewers' port has no pages: a browser is led to the dashboard, programs are told. */
+const leadToPages = (app: App): RequestListener => (request, response) => {
+  const { listen, publicUrl, insecureHttp } = app.config;
+  const name = /^[A-Za-z0-9.-]+|^\[[0-9a-fA-F:]+\]/.exec(request.headers.host ?? "")?.[0];
+  if ((request.method !== "GET" && request.method !== "HEAD") || !name) {
+    const error =
+      new AppError("invalid", "This port is for display viewers; the dashboard has its own.").info;
     response.writeHead(400, { "Content-Type": "application/json", "Connection": "close" });
     return void response.end(JSON.stringify({ error }));
   }
-  const target = `https://${host}${request.url?.startsWith("/") ? request.url : "/"}`;
-  response.writeHead(307, { "Location": target, "Connection": "close" });
+  const origin = publicUrl ?? `${insecureHttp ? "http" : "https"}://${name}:${listen.port}`;
+  response.writeHead(307, { "Location": `${origin}/`, "Connection": "close" });
   response.end();
 };
 
 /** Every connection, so that draining can end those that idle. */
-function trackSockets(server: TcpServer): Set<Socket> {
+function trackSockets(servers: (Server | HttpsServer)[]): Set<Socket> {
   const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    socket.setNoDelay(true);
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-  });
+  for (const server of servers) {
+    server.on("connection", (socket: Socket) => {
+      socket.setNoDelay(true);
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+    });
+  }
   return sockets;
 }
 
-function listen(server: TcpServer, { host, port }: { host: string; port: number }): Promise<void> {
+function listen(server: Server | HttpsServer, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
       const reason = cause.code === "EADDRINUSE"

@@ -288,7 +288,9 @@ export class Stand implements AsyncDisposable {
     await this.stop();
     this.#http?.close();
     await removeDomains(this.prefix);
-    await Deno.remove(this.dir, { recursive: true });
+    // To look at the log after a failure.
+    if (Deno.env.get("KEEP_STAND")) console.log(`kept ${this.dir}`);
+    else await Deno.remove(this.dir, { recursive: true });
   }
 }
 

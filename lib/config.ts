@@ -22,15 +22,20 @@ export function describeSettings(schema: z.ZodObject): Setting[] {
   const { properties = {} } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
   return Object.entries(properties).map(([key, property]) => {
     if (typeof property === "boolean") throw new TypeError(`${key}: a setting needs a type`);
+    // A setting that may be absent is "one of: null, what it is".
+    const typed = property.anyOf?.filter((option) =>
+      typeof option !== "boolean"
+    ).find(({ type }) => type !== "null") ??
+      property;
     const name = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     return {
       key,
       name,
       env: `KVM_VDI_${name.replaceAll("-", "_").toUpperCase()}`,
-      kind: kindOf(property.type),
+      kind: kindOf(typed.type),
       description: property.description ?? "",
       defaultValue: property.default,
-      choices: property.enum?.map(String),
+      choices: typed.enum?.map(String),
     };
   });
 }

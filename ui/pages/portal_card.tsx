@@ -34,6 +34,8 @@ export function PortalCard({ pool, desktop, failure, onChange, onFailure }: Prop
   const { tone, state, detail } = cardWords(pool, desktop);
   const { open, awaitsViewer } = useOpen({ pool, desktop, onChange, onFailure });
   const canOpen = desktop !== null || pool.availability === "ready" || pool.availability === "yours";
+  const isOff = desktop?.state === "ready" && desktop.machine?.state !== "running";
+  const openText = isOff ? "Start and open" : "Open";
   const titleId = `pool-${pool.id}`;
   return (
     <Card isLarge isFullHeight className="kv-portal-card" component="article" aria-labelledby={titleId}>
@@ -75,11 +77,10 @@ export function PortalCard({ pool, desktop, failure, onChange, onFailure }: Prop
           isBlock
           isLoading={open.busy}
           isDisabled={!canOpen || open.busy || awaitsViewer}
+          aria-label={`${openText} ${pool.name}`}
           onClick={() => void open.run(opener.value)}
         >
-          {desktop?.machine && desktop.machine.state !== "running" && desktop.state === "ready"
-            ? "Start and open"
-            : "Open"}
+          {openText}
           {opener.value === "viewer" && " in the viewer"}
         </Button>
       </CardFooter>

@@ -89,7 +89,13 @@ function cpu(vcpus: number, { domainType }: BuildFacts): Plan {
   const topology = plan("topology", { sockets: 1, dies: 1, cores: vcpus, threads: 1 });
   return domainType === "kvm"
     ? plan("cpu", { mode: "host-passthrough", check: "none", migratable: "on" }, topology)
-    : plan("cpu", { mode: "maximum", check: "none" }, topology);
+    // Five-level page tables, of no use to a desktop, make an emulated processor slower.
+    : plan(
+      "cpu",
+      { mode: "maximum", check: "none" },
+      topology,
+      plan("feature", { policy: "disable", name: "la57" }),
+    );
 }
 
 export function clockPlan(osType: OsType, domainType: DomainType): Plan {

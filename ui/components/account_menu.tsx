@@ -28,7 +28,7 @@ export function ThemeMenu() {
         theme.value = value as Theme;
         setOpen(false);
       }}
-      popperProps={{ position: "right" }}
+      popperProps={{ position: "right", appendTo: "inline" }}
       toggle={(ref) => (
         <MenuToggle
           ref={ref}
@@ -61,7 +61,7 @@ export function AccountMenu() {
         isOpen={open}
         onOpenChange={setOpen}
         onSelect={() => setOpen(false)}
-        popperProps={{ position: "right" }}
+        popperProps={{ position: "right", appendTo: "inline" }}
         toggle={(ref) => (
           <MenuToggle
             ref={ref}

@@ -14,6 +14,7 @@ import type { ReactNode } from "react";
 import { setQuery } from "../router.ts";
 import { clearFilters, type ListQueryState } from "../stores/list_query.ts";
 import type { Loaded } from "../stores/load.ts";
+import { menuHome } from "./overlay.ts";
 import { InlineProblem } from "./problem.tsx";
 
 export interface Column<Row> {
@@ -178,7 +179,7 @@ export function RowActions({ items, name }: { items: IAction[]; name: string }) 
   return (
     <ActionsColumn
       items={items}
-      popperProps={{ position: "right", appendTo: () => document.body }}
+      popperProps={{ position: "right", appendTo: menuHome }}
       rowData={{}}
       aria-label={`Actions for ${name}`}
     />

@@ -3,6 +3,7 @@ import TasksIcon from "@patternfly/react-icons/dist/esm/icons/tasks-icon";
 import { plural } from "../format.ts";
 import { openJobs, overview } from "../stores/live.ts";
 import { CancelJobButton, JobProgress } from "./job_progress.tsx";
+import { menuHome } from "./overlay.ts";
 import { WarningList } from "./warning_list.tsx";
 
 const shownJobs = 6;
@@ -16,6 +17,8 @@ export function JobIndicator() {
       headerContent={count ? `${plural(count, "job")} running` : "No job is running"}
       bodyContent={() => <OpenJobList />}
       footerContent={(hide) => <a href="/jobs" onClick={hide}>All jobs</a>}
+      headerComponent="h2"
+      appendTo={menuHome}
       position="bottom-end"
       minWidth="22rem"
     >
@@ -57,6 +60,8 @@ export function WarningBell() {
       aria-label="Warnings"
       headerContent={warnings.length ? plural(warnings.length, "warning") : "Nothing needs attention"}
       bodyContent={(hide) => <WarningList warnings={warnings} onFollow={hide} />}
+      headerComponent="h2"
+      appendTo={menuHome}
       position="bottom-end"
       minWidth="22rem"
     >

@@ -14,6 +14,7 @@ import {
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ReactNode } from "react";
 import { setQuery } from "../router.ts";
+import { menuHome } from "./overlay.ts";
 import {
   clearFilters,
   type ListQueryState,

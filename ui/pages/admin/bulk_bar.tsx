@@ -10,6 +10,7 @@ import {
 } from "@patternfly/react-core";
 import { useState } from "preact/hooks";
 import type { BulkAction, Machine } from "../../../contracts/machine.ts";
+import { menuHome } from "../../components/overlay.ts";
 import { plural } from "../../format.ts";
 import { bulkMachines, bulkTexts } from "../../stores/machine_actions.ts";
 import { useAction } from "../../stores/action.ts";
@@ -90,7 +91,7 @@ export function ActionMenu({ title, actions, busy, label, onAction }: MenuProps)
       isOpen={open}
       onOpenChange={setOpen}
       onSelect={() => setOpen(false)}
-      popperProps={{ position: "right" }}
+      popperProps={{ position: "right", appendTo: menuHome }}
       toggle={(ref) => (
         <MenuToggle
           ref={ref}

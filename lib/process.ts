@@ -131,7 +131,7 @@ export interface SpawnOptions extends Pick<RunOptions, "env" | "cwd" | "uid" | "
 }
 
 /** A child that runs for long. */
-export interface RunningProcess {
+export interface RunningProcess extends AsyncDisposable {
   readonly pid: number;
   /** Settles when the child has ended; never rejects. */
   readonly status: Promise<ExitStatus>;
@@ -177,6 +177,7 @@ export function spawn(argv: readonly string[], options: SpawnOptions = {}): Runn
     closeStdin: () => requireStdin().close(),
     stderrTail: () => tail.join("\n"),
     stop,
+    [Symbol.asyncDispose]: async () => void await stop(),
   };
 }
 

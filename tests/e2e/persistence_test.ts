@@ -1,5 +1,6 @@
 /** What desktops keep and what they lose, asserted inside real guests. */
 import assert from "node:assert/strict";
+import { eventually } from "../support/eventually.ts";
 import { guestOf } from "../support/guest.ts";
 import { ApiError, Stand, virsh } from "../support/stand.ts";
 import { type GoldenImage, makeGoldenImage, makePool } from "../support/golden_image.ts";
@@ -40,7 +41,7 @@ Deno.test("a vdi with virtual snapshot loses what was written at power off and a
   assert.match(await virsh("domblklist", vdi.name), /scratch/);
 
   const before = await virsh("domid", vdi.name);
-  await guest.exec(["/bin/sh", "-c", "(sleep 0.3; reboot) >/dev/null 2>&1 &"]);
+  await guest.exec(["/bin/sh", "-c", "(sleep 0.3; /bin/reboot) >/dev/null 2>&1 &"]);
   await stand.untilDomainIdChanges(vdi.name, before);
   await guest.ready();
   await assert.rejects(guest.readFile("/data/note"), /No such file/);
@@ -49,13 +50,13 @@ Deno.test("a vdi with virtual snapshot loses what was written at power off and a
   await guest.writeFile("/data/note", "lost too");
   await admin.call("powerMachine", { id: vdi.id, body: { action: "destroy" } });
   await admin.inState(vdi.id, "shut-off");
-  assert.deepEqual(await stand.scratchFiles(), []);
+  await eventually("the scratch overlay is dropped", async () => (await stand.scratchFiles()).length === 0);
   await admin.call("powerMachine", { id: vdi.id, body: { action: "start" } });
   await guest.ready();
   await assert.rejects(guest.readFile("/data/note"), /No such file/);
   await admin.call("powerMachine", { id: vdi.id, body: { action: "destroy" } });
   await admin.inState(vdi.id, "shut-off");
-  assert.deepEqual(await stand.scratchFiles(), []);
+  await eventually("the scratch overlay is dropped", async () => (await stand.scratchFiles()).length === 0);
 });
 
 Deno.test("a desktop with virtual snapshot comes back clean for the next user", async () => {
@@ -87,7 +88,7 @@ Deno.test("a machine in maintenance is not given, and a full pool refuses polite
   const { desktop } = await cid.call("getDesktop", { body: { desktopPoolId: pool.id } });
   await assert.rejects(
     dan.call("getDesktop", { body: { desktopPoolId: pool.id } }),
-    (error: ApiError) => error.code === "no_capacity" && /in use/.test(error.message),
+    (error: ApiError) => error.code === "no_capacity" && /in use|being prepared/.test(error.message),
   );
   const again = await (await stand.signIn("cid", pool.password)).call("getDesktop", {
     body: { desktopPoolId: pool.id },

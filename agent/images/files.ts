@@ -1,5 +1,5 @@
 import { statfs } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { AppError } from "../../contracts/errors.ts";
 import type { Role } from "../../contracts/machine.ts";
 
@@ -29,7 +29,7 @@ export interface OwnFile {
 
 /** Reads a file name as one of the machine's own; null when it is not. A renamed machine keeps its files. */
 export function readOwnFile(imageDir: string, id: string, path: string): OwnFile | null {
-  if (dirname(path) !== imageDir) return null;
+  if (dirname(path) !== resolve(imageDir)) return null;
   const match = /^.+-([0-9a-f]{8})(?:\.v(\d{1,9}))?\.qcow2(\.partial)?$/.exec(basename(path));
   if (!match || match[1] !== shortId(id)) return null;
   return {

@@ -1,7 +1,8 @@
 import { dirname } from "node:path";
-import { AppError } from "../../contracts/errors.ts";
+import { AppError, type ErrorCode } from "../../contracts/errors.ts";
 import type { Host } from "../host.ts";
 import { ImageFormat, type ImageInfo, readImageInfo } from "../libvirt/qemu_img.ts";
+import { statIfPresent } from "./files.ts";
 import { readQcow2Header } from "./qcow2_header.ts";
 
 export interface ImportSource {
@@ -20,7 +21,7 @@ export async function requireImportable(
   path: string,
   signal?: AbortSignal,
 ): Promise<ImportSource> {
-  const real = await requireFile(path, "Import");
+  const real = await requireFile(path);
   if ((await readQcow2Header(real).catch(damaged(path)))?.externalData) {
     throw refused(path, "its contents are in another file, which is not supported");
   }
@@ -63,12 +64,15 @@ async function requireOwnContents(host: Host, real: string, info: ImageInfo, pat
 }
 
 /**
- * An ISO image that a machine may read.
- * @throws {AppError} `not_found`; `invalid` when the file is anything else.
+ * An ISO image that a machine may read: any other file of the host, such as another machine's disk, is not.
+ * @throws {AppError} `invalid` when there is no such file or it is anything else.
  */
 export async function requireIso(path: string): Promise<void> {
-  const real = await requireFile(path, "Use the ISO image");
-  if (!await isIso(real)) {
+  const stat = await statIfPresent(path);
+  if (!stat?.isFile) {
+    throw new AppError("invalid", `Use the ISO image ${path}: the hypervisor has no such file.`);
+  }
+  if (!await isIso(path)) {
     throw new AppError("invalid", `Use the ISO image ${path}: it is not an ISO 9660 or UDF image.`);
   }
 }
@@ -82,12 +86,10 @@ export async function isIso(path: string): Promise<boolean> {
   return ["CD001", "BEA01"].includes(new TextDecoder("latin1").decode(label));
 }
 
-async function requireFile(path: string, what: string): Promise<string> {
+async function requireFile(path: string): Promise<string> {
   const real = await realPathIfPresent(path);
-  if (real === null) {
-    throw new AppError("not_found", `${what} ${path}: there is no such file on the hypervisor.`);
-  }
-  if (!(await Deno.stat(real)).isFile) throw new AppError("invalid", `${what} ${path}: it is not a file.`);
+  if (real === null) throw refused(path, "there is no such file on the hypervisor", "not_found");
+  if (!(await Deno.stat(real)).isFile) throw refused(path, "it is not a file");
   return real;
 }
 
@@ -100,7 +102,8 @@ async function realPathIfPresent(path: string): Promise<string | null> {
   }
 }
 
-const refused = (path: string, why: string) => new AppError("invalid", `Import ${path}: ${why}.`);
+const refused = (path: string, why: string, code: ErrorCode = "invalid") =>
+  new AppError(code, `Import ${path}: ${why}.`);
 
 const damaged = (path: string) => (cause: unknown): never => {
   throw cause instanceof RangeError

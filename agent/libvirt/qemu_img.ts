@@ -143,18 +143,6 @@ export function progressReader(onProgress: (fraction: number) => void): (text: s
   };
 }
 
-/**
- * Looks for damage in an image's structure.
- * @throws {AppError} `hypervisor_failed` with what was found.
- */
-export async function checkImage(
-  path: string,
-  format: string,
-  { signal }: { signal?: AbortSignal } = {},
-): Promise<void> {
-  await qemuImg(["check", "-q", "-f", format, path], `verify ${path}`, { signal });
-}
-
 async function qemuImg(args: string[], what: string, options: RunOptions) {
   try {
     return await run(["qemu-img", ...args], options);

@@ -1,7 +1,7 @@
 import type { Domain, EditCommand } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
 import type { Host } from "../host.ts";
-import { statIfPresent } from "../images/files.ts";
+import { requireIso } from "../images/import_checks.ts";
 import { applyEdit, cdromElement } from "../libvirt/domain_xml.ts";
 import { isUp, requireDomain } from "./start_machine.ts";
 
@@ -17,9 +17,7 @@ export async function editMachine(
 ): Promise<Domain> {
   using _lock = await host.locks.hold([id], { purpose: "its definition is being changed", signal });
   const domain = await requireDomain(host, id);
-  if (edit.iso && !(await statIfPresent(edit.iso))?.isFile) {
-    throw new AppError("invalid", `Attach the ISO image: there is no file ${edit.iso} on the hypervisor.`);
-  }
+  if (edit.iso) await requireIso(edit.iso);
   if (isUp(domain)) await editRunning(host, domain, edit, signal);
   else await editDefinition(host, domain, edit, signal);
   return await host.domains.refresh(id) ?? domain;

@@ -6,6 +6,7 @@ import { assertMayStart, disksOf, holdersOf, listImageFiles } from "../../agent/
 import { readQcow2Header } from "../../agent/images/qcow2_header.ts";
 import { copyDisk } from "../../agent/operations/copy_disk.ts";
 import { run } from "../../lib/process.ts";
+import { makeIso } from "../support/iso.ts";
 import { RealHost, TestOperation } from "../support/real_host.ts";
 
 const MiB = 2 ** 20;
@@ -411,11 +412,15 @@ Deno.test("delete-machine refuses an initial with clones, and a running machine"
 Deno.test("delete-machine removes its own files and keeps ISO images, shared and foreign files", async () => {
   await using host = await startHost();
   const iso = join(host.config.isoDir, "os.iso");
-  const sectors = new Uint8Array(0x9000);
-  sectors.set(new TextEncoder().encode("\x01CD001"), 0x8000);
-  await Deno.writeFile(iso, sectors);
+  await Deno.writeFile(iso, makeIso());
   const spec = host.spec("deleted", { iso });
   await host.create(spec, { kind: "blank", bytes: MiB });
+  for (const notIso of ["/etc/passwd", "/nowhere.iso", host.diskPath(spec.id)]) {
+    await assert.rejects(
+      host.create(host.spec("x", { iso: notIso }), { kind: "none" }),
+      fails("invalid", notIso),
+    );
+  }
   const sharedSpec = host.spec("shared");
   await host.create(sharedSpec, { kind: "blank", bytes: MiB });
   const shared = host.diskPath(sharedSpec.id);
@@ -474,9 +479,7 @@ Deno.test("listImageFiles() offers ISO images and whole disk images", async () =
   await populate();
   await Deno.writeTextFile(join(host.config.imageDir, "half.qcow2.partial"), "half");
   await Deno.writeTextFile(join(host.config.isoDir, "readme.txt"), "no image");
-  const sectors = new Uint8Array(0x9000);
-  sectors.set(new TextEncoder().encode("\x01CD001"), 0x8000);
-  await Deno.writeFile(join(host.config.isoDir, "debian.iso"), sectors);
+  await Deno.writeFile(join(host.config.isoDir, "debian.iso"), makeIso());
   const files = await listImageFiles(host);
   assert.deepEqual(
     files.map(({ name, kind, format }) => `${kind} ${format} ${name.replace(/-[0-9a-f-]+/g, "")}`),

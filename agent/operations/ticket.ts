@@ -6,11 +6,10 @@ import { hasDisplayPassword } from "../libvirt/display_state.ts";
 import { graphicsElement, readDomain } from "../libvirt/domain_xml.ts";
 import { requireDomain } from "./start_machine.ts";
 
-/** A viewer opens its channels one after another; after this quiet time all that it wants are open. */
-const quietMs = 2_000;
+/** A viewer opens its channels one after another; this long after the main ones, all that it wants are open. */
+const settleMs = 2_000;
 
 interface OpenTicket {
-  issuedAt: number;
   /** Connections from before the ticket: theirs is another ticket. */
   before: ReadonlySet<string>;
   closing?: ReturnType<typeof setTimeout>;
@@ -42,7 +41,7 @@ export class Tickets {
     this.forget(id);
     await this.#set(id, xml, { password, expiresAt, connected: "keep" }, signal);
     const before = new Set((this.#connections.get(id) ?? []).map(({ key }) => key));
-    this.#open.set(id, { issuedAt: Date.now(), before });
+    this.#open.set(id, { before });
     return { protocol: display.protocol, host: display.host, port: display.port, password, expiresAt };
   }
 
@@ -58,8 +57,10 @@ export class Tickets {
   connectionsChanged(id: string, connections: Connection[]): void {
     this.#connections.set(id, connections);
     const ticket = this.#open.get(id);
-    if (!ticket || !connections.some(({ key, complete }) => complete && !ticket.before.has(key))) return;
-    clearTimeout(ticket.closing);
+    if (
+      !ticket || ticket.closing ||
+      !connections.some(({ key, complete }) => complete && !ticket.before.has(key))
+    ) return;
     ticket.closing = setTimeout(() => {
       this.#open.delete(id);
       this.#close(id, "keep").catch((error) =>
@@ -68,7 +69,7 @@ export class Tickets {
           "a display could not be closed; it expires by itself",
         )
       );
-    }, quietMs);
+    }, settleMs);
   }
 
   /** The machine's QEMU has ended, or another ticket takes over. */

@@ -64,6 +64,7 @@ export async function populate(
 ): Promise<Job> {
   const machine = await requireMachine(app, id);
   const clones = await clonesOf(app, machine, machineIds);
+  app.agents.of(machine.hypervisor_id);
   const { ready, refused } = await sortOut(app, clones);
   if (ready.length === 0) {
     const [first] = refused;
@@ -128,7 +129,9 @@ export async function sortOut(
   const ready: MachineRow[] = [];
   const refused: JobItem[] = [];
   for (const clone of clones) {
-    const state = app.agents.domain(clone.id, clone.hypervisor_id)?.domain.state ?? clone.state;
+    const { usable } = app.agents.status(clone.hypervisor_id);
+    const state = app.agents.domain(clone.id, clone.hypervisor_id)?.domain.state ??
+      (usable ? "missing" : "offline");
     const reason = reasonAgainst(state, holders.get(clone.id), holds.has(clone.id));
     if (reason === null) ready.push(clone);
     else refused.push({ id: clone.id, name: clone.name, ok: false, message: reason });
@@ -139,7 +142,10 @@ export async function sortOut(
 function reasonAgainst(state: string, holder: string | undefined, held: boolean): string | null {
   if (holder !== undefined) return `it is in use by ${holder}. End the lease first.`;
   if (held) return "a job works on it. Wait for the job first.";
-  if (state === "shut-off" || state === "crashed" || state === "unknown") return null;
+  if (state === null) {
+    return "its domain is missing on the hypervisor. Delete the machine and create it again.";
+  }
+  if (state === "shut-off" || state === "crashed") return null;
   return `it is ${state}. Shut it down first.`;
 }
 

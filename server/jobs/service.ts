@@ -86,8 +86,10 @@ export class Jobs {
     const open = await this.#insert(request, hypervisorId, operation.kind !== "delete-machine");
     open.dispatching = true;
     try {
-      await this.#take(await agent.startJob({ id: open.job.id, operation }));
+      await this.#take(await agent.startJob({ id: open.job.id, operation }, this.#stopping.signal));
     } catch (error) {
+      // Whether the agent has it is found out at the next start.
+      if (this.#stopping.signal.aborted) throw error;
       if (!(error instanceof AgentUnreachable)) {
         await this.#close(open, "failed", errorInfoOf(error));
         throw error;
@@ -175,9 +177,18 @@ export class Jobs {
         `This job cannot be cancelled: it is ${open.job.stage || open.job.state}.`,
       );
     }
-    if (open.hypervisorId !== null) await this.options.agents.of(open.hypervisorId).cancelJob(id);
+    if (open.hypervisorId !== null) await this.#cancelOnAgent(open, open.hypervisorId);
     else open.abort.abort(new AppError("cancelled", "The job was cancelled."));
     return { ...open.job };
+  }
+
+  async #cancelOnAgent({ job }: OpenJob, hypervisorId: string): Promise<void> {
+    try {
+      await this.options.agents.of(hypervisorId).cancelJob(job.id);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== "not_found") throw error;
+      await this.#reconcile(hypervisorId, []);
+    }
   }
 
   async #insert(request: JobRequest, hypervisorId: string | null, cancellable = true): Promise<OpenJob> {
@@ -324,7 +335,7 @@ export class Jobs {
 
   async #jobsOf(hypervisorId: string): Promise<AgentJob[] | null> {
     try {
-      return await this.options.agents.of(hypervisorId).jobs();
+      return await this.options.agents.of(hypervisorId).jobs(this.#stopping.signal);
     } catch (error) {
       this.options.log.info({ err: error, hypervisorId }, "jobs wait until the agent answers again");
       return null;
@@ -395,7 +406,7 @@ const interruptedByRestart: ErrorInfo = {
 };
 const forgottenByAgent: ErrorInfo = {
   code: "interrupted",
-  message: "The agent was restarted while this ran and has undone what was not finished. Start it again.",
+  message: "The agent does not know this job: it was restarted, or never got it. Start it again.",
 };
 
 /** What a job with several items failed with: how many, which, and why the first. */

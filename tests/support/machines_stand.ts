@@ -1,4 +1,4 @@
-/** A dashboard with one fake hypervisor, online, as tests of machines need it. */
+/** Dashboards for tests of machines. */
 import assert from "node:assert/strict";
 import type { BodyOf } from "../../contracts/api.ts";
 import type { Job } from "../../contracts/job.ts";
@@ -7,21 +7,12 @@ import { CallError, startTestDashboard, type TestDashboard } from "./dashboard.t
 import { FakeAgent, type FakeAgentOptions } from "./fake_agent.ts";
 
 export const gib = 2 ** 30;
-export const deadline = () => AbortSignal.timeout(10_000);
+const defaultTimeoutMs = 20_000;
+export const deadline = () => AbortSignal.timeout(defaultTimeoutMs);
 
-export class MachinesStand implements AsyncDisposable {
-  private constructor(public dashboard: TestDashboard, readonly agent: FakeAgent) {}
-
-  static async start(options: FakeAgentOptions = {}): Promise<MachinesStand> {
-    const agent = new FakeAgent(options);
-    const dashboard = await startTestDashboard({
-      agents: { host: agent },
-      agentTimes: { heartbeatTimeoutMs: 15_000, retryDelaysMs: [5, 10, 20] },
-    });
-    const stand = new MachinesStand(dashboard, agent);
-    await stand.online();
-    return stand;
-  }
+/** A dashboard whose hypervisor `host` is online, with what tests of machines do all the time. */
+export class DashboardStand implements AsyncDisposable {
+  constructor(public dashboard: TestDashboard) {}
 
   get api() {
     return this.dashboard.admin;
@@ -57,16 +48,21 @@ export class MachinesStand implements AsyncDisposable {
   }
 
   /** Waits until the API shows the machine so. */
-  until(id: string, what: string, check: (machine: Machine) => boolean): Promise<Machine> {
+  until(
+    id: string,
+    what: string,
+    check: (machine: Machine) => boolean,
+    timeoutMs = defaultTimeoutMs,
+  ): Promise<Machine> {
     return this.when(`the machine ${what}`, async () => {
       const machine = await this.machine(id);
       return check(machine) && machine;
-    });
+    }, timeoutMs);
   }
 
   /** Looks again after every change that the dashboard tells of, until there is something to see. */
-  async when<T>(what: string, look: () => Promise<T | false>): Promise<T> {
-    const signal = deadline();
+  async when<T>(what: string, look: () => Promise<T | false>, timeoutMs = defaultTimeoutMs): Promise<T> {
+    const signal = AbortSignal.timeout(timeoutMs);
     for (;;) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const unsubscribe = this.dashboard.app.bus.subscribe(() => resolve());
@@ -100,6 +96,28 @@ export class MachinesStand implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dashboard[Symbol.asyncDispose]();
+  }
+}
+
+/** With a fake hypervisor. */
+export class MachinesStand extends DashboardStand {
+  private constructor(dashboard: TestDashboard, readonly agent: FakeAgent) {
+    super(dashboard);
+  }
+
+  static async start(options: FakeAgentOptions = {}): Promise<MachinesStand> {
+    const agent = new FakeAgent(options);
+    const dashboard = await startTestDashboard({
+      agents: { host: agent },
+      agentTimes: { heartbeatTimeoutMs: 15_000, retryDelaysMs: [5, 10, 20] },
+    });
+    const stand = new MachinesStand(dashboard, agent);
+    await stand.online();
+    return stand;
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
     await this.agent[Symbol.asyncDispose]();
   }
 }

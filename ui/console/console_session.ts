@@ -24,6 +24,12 @@ export interface ConsoleSessionOptions {
 }
 
 const retryMs = [300, 1_000, 2_000, 4_000, 8_000, 15_000];
+/** A machine that closes its screen is mostly being switched off: that is known a moment later, and ends the tries. */
+const delayMs = (attempt: number, problem: string | null) =>
+  Math.max(
+    retryMs[Math.max(0, Math.min(attempt, retryMs.length - 1))]!,
+    problem === lostWords.displayClosed ? 1_000 : 0,
+  );
 /** Asking again would be answered the same. */
 const finalErrors: ErrorCode[] = ["forbidden", "not_found", "unauthenticated", "invalid"];
 

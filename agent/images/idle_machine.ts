@@ -16,14 +16,20 @@ export interface IdleMachine {
   disk: (ParsedDisk & { path: string }) | null;
 }
 
-/** Why a domain's disks must not be touched now; null when they may. */
-export function busyReason({ id, state, stateReason }: Domain, busyIds: ReadonlySet<string>): string | null {
-  const off = state === "shut-off" || state === "crashed";
-  if (!off) return `it is ${state}. Shut it down first`;
-  if (stateReason === "saved" || busyIds.has(id)) {
-    return "it is suspended to disk. Start it and shut it down first";
-  }
-  return null;
+/**
+ * Why a domain's disks must not be touched now; null when they may.
+ * @param busyIds as libvirt has just listed them: events about a start may still be on their way
+ */
+export async function busyReason(
+  host: Host,
+  id: string,
+  busyIds: ReadonlySet<string>,
+): Promise<string | null> {
+  if (!busyIds.has(id)) return null;
+  const domain = await host.domains.refresh(id);
+  return domain?.state === "shut-off"
+    ? "it is suspended to disk. Start it and shut it down first"
+    : `it is ${domain?.state ?? "unknown"}. Shut it down first`;
 }
 
 /**
@@ -38,21 +44,17 @@ export async function requireIdleMachine(
   what: string,
   busyIds?: Promise<ReadonlySet<string>>,
 ): Promise<IdleMachine> {
-  if (!host.domains.get(id) && !await host.domains.refresh(id)) throw notFound(id, what);
-  const [domain, busy, xml] = await Promise.all([
-    host.domains.refresh(id),
+  const domain = host.domains.get(id) ?? await host.domains.refresh(id);
+  if (!domain) throw new AppError("not_found", `${what}: there is no domain ${id} on this hypervisor.`);
+  const [busy, xml] = await Promise.all([
     busyIds ?? host.virsh.listBusy(),
     host.virsh.dumpXml(id, { inactive: true, securityInfo: true }),
   ]);
-  if (!domain) throw notFound(id, what);
-  const reason = busyReason(domain, busy);
+  const reason = await busyReason(host, id, busy);
   if (reason) throw new AppError("conflict", `${what}: ${domain.name} is in use: ${reason}.`);
   const parsed = readDomain(xml);
   return { domain, xml, parsed, disk: firstDisk(parsed) };
 }
-
-const notFound = (id: string, what: string) =>
-  new AppError("not_found", `${what}: there is no domain ${id} on this hypervisor.`);
 
 /** The first writable disk that is an image file; null when there is none. */
 export function firstDisk({ disks }: ParsedDomain): IdleMachine["disk"] {

@@ -58,7 +58,7 @@ async function run(host: Host, { initialId, machineIds }: Input, op: Operation):
     try {
       const purpose = purposes.get(id);
       if (purpose !== undefined) throw new AppError("conflict", `it is busy: ${purpose}`);
-      const machine = requireVdi(domain, busyIds);
+      const machine = requireVdi(domain, await busyReason(host, id, busyIds));
       await populateOne(host, machine, base, uses, op.signal);
       items.push({ id, name: machine.name, ok: true, message: null });
     } catch (error) {
@@ -89,11 +89,10 @@ async function requireBase(host: Host, id: string, busyIds: Promise<ReadonlySet<
   return { path: disk.path, format: disk.format ?? "raw" };
 }
 
-function requireVdi(domain: Domain | undefined, busyIds: ReadonlySet<string>): Domain {
+function requireVdi(domain: Domain | undefined, busy: string | null): Domain {
   if (!domain) throw new AppError("not_found", "there is no such domain on this hypervisor");
   if (domain.role !== "vdi") throw new AppError("invalid", "it is not a vdi machine");
-  const reason = busyReason(domain, busyIds);
-  if (reason) throw new AppError("conflict", reason);
+  if (busy) throw new AppError("conflict", busy);
   return domain;
 }
 

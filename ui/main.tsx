@@ -1,12 +1,10 @@
 import { render } from "preact";
-import { config } from "zod";
 import { App } from "./app.tsx";
 import { startRouter } from "./router.ts";
 import { loadSession } from "./stores/session.ts";
 import { startClock } from "./stores/clock.ts";
 import { startTheme } from "./stores/theme.ts";
 
-config({ jitless: true }); // our content security policy forbids eval, and zod's probe for it would be reported
 startTheme();
 startClock();
 startRouter();

@@ -13,6 +13,7 @@ import {
 } from "../../contracts/api.ts";
 import type { DashboardEvent } from "../../contracts/events.ts";
 import { AppError, httpStatusOf, invalidInput } from "../../contracts/errors.ts";
+import { securityHeaders } from "../../server/http/security_headers.ts";
 import { handlers } from "./ui_api.ts";
 import { emptyWorld, largeWorld, overviewOf, type World } from "./ui_world.ts";
 
@@ -42,11 +43,6 @@ const types: Record<string, string> = {
   woff2: "font/woff2",
   svg: "image/svg+xml",
 };
-/** As strict as the dashboard's own, so that the UI can't come to rely on more. */
-const csp =
-  "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; connect-src 'self'; " +
-  "object-src 'none'; frame-ancestors 'none'";
-
 export class UiServer {
   readonly world: World;
   readonly requests: string[] = [];
@@ -110,8 +106,8 @@ export class UiServer {
   async #file(path: string): Promise<Response> {
     const name = path.includes(".") ? path : "/index.html";
     const headers = {
+      ...securityHeaders,
       "content-type": types[name.split(".").at(-1) ?? ""] ?? "application/octet-stream",
-      "content-security-policy": csp,
     };
     try {
       return new Response(await Deno.readFile(this.#uiDir + name), { headers });

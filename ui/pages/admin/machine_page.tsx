@@ -124,14 +124,14 @@ function ScreenCard({ machine }: { machine: Machine }) {
           ? (
             <button
               type="button"
-              className="kv-screen-button"
+              className="kv-picture-button"
               onClick={() => openConsole(machine)}
               aria-label={`Open the console of ${machine.name}`}
             >
-              <Thumbnail machine={machine} refreshMs={3000} className="kv-screen" />
+              <Thumbnail machine={machine} refreshMs={3000} className="kv-picture" />
             </button>
           )
-          : <Thumbnail machine={machine} className="kv-screen" />}
+          : <Thumbnail machine={machine} className="kv-picture" />}
         <div className="kv-actions kv-gap-above">
           <Button isDisabled={!running} onClick={() => openConsole(machine)}>Open console</Button>
           <Button variant="secondary" isDisabled={!running} onClick={() => void openInViewer(machine)}>

@@ -20,10 +20,11 @@ Deno.test.beforeAll(async () => {
 Deno.test.afterAll(() => stand[Symbol.asyncDispose]());
 
 /** Makes the source's disk large and full of noise, so that a copy of it takes some seconds. */
-async function makeSourceLarge(mebibytes: number): Promise<void> {
+async function makeSourceLarge(gibibytes: number): Promise<void> {
   const path = await diskOf(golden.source.id);
   await run(["qemu-img", "resize", "-q", path, "8G"]);
-  await run(["qemu-io", "-f", "qcow2", "-c", `write -q -P 0xa7 100M ${mebibytes}M`, path]);
+  const writes = Array.from({ length: gibibytes }, (_, at) => ["-c", `write -q -P 0xa7 ${at + 1}G 1G`]);
+  await run(["qemu-io", "-f", "qcow2", ...writes.flat(), path]);
 }
 
 const diskOf = async (id: string) => (await virsh("domblklist", id)).match(/vda\s+(\S+)/)![1]!;
@@ -42,7 +43,7 @@ async function copyHalfWay(): Promise<{ id: string }> {
 }
 
 Deno.test("a copy that is cancelled half way leaves the old image and no partial file", async () => {
-  await makeSourceLarge(3000);
+  await makeSourceLarge(2);
   const path = await diskOf(golden.initial.id);
   const before = await checksumOf(path);
   const job = await copyHalfWay();

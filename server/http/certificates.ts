@@ -1,14 +1,10 @@
-import "reflect-metadata";
-import * as x509 from "@peculiar/x509";
+import { X509Certificate } from "node:crypto";
 import { AppError } from "../../contracts/errors.ts";
 import type { DashboardConfig } from "../config.ts";
-import { ownNames } from "./own_names.ts";
+import type { Pem } from "./make_certificate.ts";
+import { isAddress, ownNames } from "./own_names.ts";
 
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const dayMs = 86_400_000;
-const caDays = 3650;
-/** The longest that browsers accept. */
-const leafDays = 397;
 const renewBeforeDays = 30;
 
 export interface Certificate {
@@ -20,12 +16,6 @@ export interface Certificate {
   ca: string | null;
   /** Unix ms */
   expiresAt: number;
-}
-
-interface KeyAndCertificate {
-  certificate: x509.X509Certificate;
-  key: CryptoKey;
-  keyPem: string;
 }
 
 /** Where the listener's certificate comes from: the admin's files, the own CA, or nowhere with plain HTTP. */
@@ -59,7 +49,7 @@ export class CertificateSource {
 export async function readOwnCertificate(certificateFile: string, keyFile: string): Promise<Certificate> {
   try {
     const [chain, key] = await Promise.all([Deno.readTextFile(certificateFile), Deno.readTextFile(keyFile)]);
-    const expiresAt = new x509.X509Certificate(chain).notAfter.getTime();
+    const expiresAt = endOf(chain);
     return { chain, key, ca: null, expiresAt };
   } catch (cause) {
     throw new AppError(
@@ -78,112 +68,36 @@ export async function readOwnCertificate(certificateFile: string, keyFile: strin
  */
 export async function ensureCertificate(folder: string, names: string[], now: number): Promise<Certificate> {
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  const ca = await readPair(folder, "ca") ?? await writePair(folder, "ca", await makeCa(now));
+  // Making certificates takes a large library; most starts find good ones and do without.
+  const maker = () => import("./make_certificate.ts");
+  const ca = await readPair(folder, "ca") ?? await writePair(folder, "ca", await (await maker()).makeCa(now));
   const old = await readPair(folder, "server");
-  const leaf = old && await isGood(old, ca, names, now)
+  const leaf = old && isGood(old.certificate, ca.certificate, names, now)
     ? old
-    : await writePair(folder, "server", await makeLeaf(ca, names, now));
-  const caPem = `${ca.certificate.toString("pem")}\n`;
+    : await writePair(folder, "server", await (await maker()).makeLeaf(ca, names, now));
   return {
-    chain: `${leaf.certificate.toString("pem")}\n${caPem}`,
-    key: leaf.keyPem,
-    ca: caPem,
-    expiresAt: leaf.certificate.notAfter.getTime(),
+    chain: leaf.certificate + ca.certificate,
+    key: leaf.key,
+    ca: ca.certificate,
+    expiresAt: endOf(leaf.certificate),
   };
 }
 
-async function isGood(
-  { certificate }: KeyAndCertificate,
-  ca: KeyAndCertificate,
-  names: string[],
-  now: number,
-): Promise<boolean> {
-  if (certificate.notAfter.getTime() - now < renewBeforeDays * dayMs) return false;
-  if (
-    !await certificate.verify({ publicKey: await ca.certificate.publicKey.export(), signatureOnly: true })
-  ) {
-    return false;
-  }
-  const covered = new Set(
-    certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map((name) => name.value) ??
-      [],
-  );
-  return names.every((name) => covered.has(name));
+const endOf = (pem: string) => new Date(new X509Certificate(pem).validTo).getTime();
+
+function isGood(leafPem: string, caPem: string, names: string[], now: number): boolean {
+  const leaf = new X509Certificate(leafPem);
+  const covers = (name: string) =>
+    (isAddress(name) ? leaf.checkIP(name) : leaf.checkHost(name)) !== undefined;
+  return endOf(leafPem) - now >= renewBeforeDays * dayMs && names.every(covers) &&
+    leaf.verify(new X509Certificate(caPem).publicKey);
 }
 
-async function makeCa(now: number): Promise<KeyAndCertificate> {
-  const keys = await makeKeys();
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serialNumber(),
-    name: `CN=KVM-VDI CA of ${Deno.hostname()}`,
-    ...validity(now, caDays),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  });
-  return { certificate, key: keys.privateKey, keyPem: await exportKey(keys.privateKey) };
-}
-
-async function makeLeaf(ca: KeyAndCertificate, names: string[], now: number): Promise<KeyAndCertificate> {
-  const keys = await makeKeys();
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serialNumber(),
-    subject: "CN=KVM-VDI dashboard",
-    issuer: ca.certificate.subject,
-    ...validity(now, leafDays),
-    signingAlgorithm: algorithm,
-    publicKey: keys.publicKey,
-    signingKey: ca.key,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.SubjectAlternativeNameExtension(
-        names.map((value) => ({ type: isAddress(value) ? "ip" as const : "dns" as const, value })),
-      ),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      await x509.AuthorityKeyIdentifierExtension.create(ca.certificate.publicKey),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  });
-  return { certificate, key: keys.privateKey, keyPem: await exportKey(keys.privateKey) };
-}
-
-const makeKeys = () =>
-  crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]) as Promise<CryptoKeyPair>;
-
-/** Starts a day early for clients whose clock is behind. */
-const validity = (now: number, days: number) => ({
-  notBefore: new Date(now - dayMs),
-  notAfter: new Date(now + (days - 1) * dayMs),
-});
-
-/** RFC 5280: positive, at most 20 bytes. */
-function serialNumber(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[0] = bytes[0]! & 0x7f | 0x40;
-  return bytes.toHex();
-}
-
-const isAddress = (name: string) => /^[0-9.]+$/.test(name) || name.includes(":");
-
-async function exportKey(key: CryptoKey): Promise<string> {
-  return `${x509.PemConverter.encode(await crypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY")}\n`;
-}
-
-async function readPair(folder: string, name: string): Promise<KeyAndCertificate | null> {
+async function readPair(folder: string, name: string): Promise<Pem | null> {
   try {
-    const certificate = new x509.X509Certificate(await Deno.readTextFile(`${folder}/${name}.pem`));
-    const keyPem = await Deno.readTextFile(`${folder}/${name}.key`);
-    const pkcs8 = x509.PemConverter.decodeFirst(keyPem);
-    return {
-      certificate,
-      keyPem,
-      key: await crypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]),
-    };
+    const certificate = await Deno.readTextFile(`${folder}/${name}.pem`);
+    const key = await Deno.readTextFile(`${folder}/${name}.key`);
+    return { certificate, key };
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return null;
     throw new AppError("invalid", `Reading the certificate ${folder}/${name}.pem and its key failed.`, {
@@ -193,9 +107,9 @@ async function readPair(folder: string, name: string): Promise<KeyAndCertificate
 }
 
 /** The key first: a certificate without its key would never be replaced. */
-async function writePair(folder: string, name: string, pair: KeyAndCertificate): Promise<KeyAndCertificate> {
-  await writeFile(`${folder}/${name}.key`, pair.keyPem, 0o600);
-  await writeFile(`${folder}/${name}.pem`, `${pair.certificate.toString("pem")}\n`, 0o644);
+async function writePair(folder: string, name: string, pair: Pem): Promise<Pem> {
+  await writeFile(`${folder}/${name}.key`, pair.key, 0o600);
+  await writeFile(`${folder}/${name}.pem`, pair.certificate, 0o644);
   return pair;
 }
 

@@ -10,6 +10,8 @@ export async function ownNames(config: Pick<DashboardConfig, "publicUrl" | "list
   return [...names].map((name) => name.toLowerCase()).filter((name) => name !== "");
 }
 
+export const isAddress = (name: string) => /^[0-9.]+$/.test(name) || name.includes(":");
+
 export const isWildcard = (host: string) => host === "0.0.0.0" || host === "::";
 
 /** Addresses of this host that others can use: no loopback, no link-local ones. */

@@ -10,6 +10,7 @@ import { Locks } from "../../agent/locks.ts";
 import { jobOperations } from "../../agent/operations/job_operations.ts";
 import { createLogger } from "../../lib/log.ts";
 import { run, spawn } from "../../lib/process.ts";
+import { eventually } from "./eventually.ts";
 
 type OperationInput = z.output<typeof AgentOperation>;
 export type OperationOf<Kind extends OperationInput["kind"]> = Extract<OperationInput, { kind: Kind }>;
@@ -66,7 +67,7 @@ export class RealHost implements Host, AsyncDisposable {
   }
 
   static async start(prefix: string): Promise<RealHost> {
-    const dir = await Deno.makeTempDir({ prefix: "kvm-vdi-test-" });
+    const dir = await Deno.makeTempDir({ prefix: "kvm-vdi-images-" });
     // QEMU runs as another user.
     await Deno.chmod(dir, 0o755);
     const [imageDir, isoDir, scratchDir] = ["images", "iso", "scratch"].map((name) => join(dir, name));
@@ -189,7 +190,8 @@ export class RealHost implements Host, AsyncDisposable {
   checksum = async (path: string): Promise<string> => (await run(["sha256sum", path])).stdout.split(" ")[0]!;
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const present = new Set(await this.virsh.list());
+    // Another test may be restarting libvirt just now.
+    const present = await eventually("libvirt answers", async () => new Set(await this.virsh.list()));
     const active = await this.virsh.listBusy();
     for (const id of this.#ids) {
       if (!present.has(id)) continue;

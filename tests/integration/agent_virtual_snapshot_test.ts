@@ -40,7 +40,7 @@ Deno.test("writes stay without a virtual snapshot and are lost with one, over po
   await guest.writeFile(note, "lost at the reboot");
 
   // The guest's own reset, as from its menu: the machine comes back by itself, on a fresh scratch file.
-  const before = events.all.length;
+  let before = events.all.length;
   await guest.exec(["/bin/sh", "-c", "(sleep 0.2; reboot -f) >/dev/null 2>&1 &"]);
   const since = () =>
     events.all.slice(before).flatMap((event) =>
@@ -54,9 +54,9 @@ Deno.test("writes stay without a virtual snapshot and are lost with one, over po
 
   // A reboot that the agent is asked for does the same.
   await guest.writeFile(note, "lost again");
-  const asked = await agent.power(id, { action: "reboot" });
-  assert.equal(asked.pendingAction, "reboot");
-  await events.untilDomain(id, "is off", ({ state }) => state === "shut-off");
+  before = events.all.length;
+  await agent.power(id, { action: "reboot" });
+  await events.until("the machine was off", () => since().some(({ state }) => state === "shut-off"));
   await events.untilDomain(id, "is back", ({ state }) => state === "running", 20_000);
   await guest.ready();
   assert.equal(await noteOf(), "kept");

@@ -38,6 +38,11 @@ export class TestHypervisor implements AsyncDisposable {
     const dir = await Deno.makeTempDir({ prefix: "kvm-vdi-test-" });
     // QEMU runs as another user.
     await Deno.chmod(dir, 0o755);
+    return await TestHypervisor.startIn(dir, options);
+  }
+
+  /** Starts an agent on existing directories. @throws what it said, when it ends instead. */
+  static async startIn(dir: string, options: TestHypervisorOptions): Promise<TestHypervisor> {
     const hypervisor = new TestHypervisor(dir, options);
     await hypervisor.startAgent();
     return hypervisor;
@@ -54,7 +59,16 @@ export class TestHypervisor implements AsyncDisposable {
       ...["--socket", this.socketPath, "--state-dir", this.dir, "--domain-type", "qemu"],
     ]);
     this.#process = spawn([...this.options.enter ?? [], ...argv], { stderr: "piped", cwd: root });
-    await eventually("the agent answers", () => this.agent.hello(), { timeoutMs: 20_000, everyMs: 50 });
+    const { status, stderrTail, pid } = this.#process;
+    const ended = status.then(({ code }) => {
+      throw new Error(`The agent ended with exit code ${code}: ${stderrTail()}`);
+    });
+    const answers = eventually("the agent answers", async () => (await this.agent.hello()).pid === pid, {
+      timeoutMs: 20_000,
+      everyMs: 50,
+    });
+    await Promise.race([answers, ended]);
+    ended.catch(() => {});
     this.events = new AgentEvents(this.agent);
     await this.events.until(
       "the agent is connected to libvirt",
@@ -67,17 +81,16 @@ export class TestHypervisor implements AsyncDisposable {
 
   /** SIGTERM; resolves with the exit code. */
   async stopAgent(): Promise<number> {
-    Deno.kill(this.pid, "SIGTERM");
-    const { code } = await this.#process!.status;
     await this.events[Symbol.asyncDispose]();
-    return code;
+    Deno.kill(this.pid, "SIGTERM");
+    return (await this.#process!.status).code;
   }
 
   /** SIGKILL of the agent alone, as a crash would. */
   async killAgent(): Promise<void> {
+    await this.events[Symbol.asyncDispose]();
     Deno.kill(this.pid, "SIGKILL");
     await this.#process!.status;
-    await this.events[Symbol.asyncDispose]();
   }
 
   /** Everything that the agent logged lately. */

@@ -8,52 +8,45 @@ import type { AgentJob, AgentOperation } from "../../contracts/agent.ts";
 import type { Page } from "../../contracts/common.ts";
 import { AppError, type ErrorInfo, errorInfoOf } from "../../contracts/errors.ts";
 import { isOpenJob, type Job, type JobItem, type JobKind, type JobQuery } from "../../contracts/job.ts";
-import type { Logger } from "../../lib/log.ts";
 import type { z } from "zod";
 import type { AgentConnections } from "../agents/connections.ts";
 import { AgentUnreachable } from "../agents/unreachable.ts";
-import type { Bus } from "../bus.ts";
-import type { Db } from "../db/schema.ts";
 import type { EndedJob, JobBehaviour, JobRequest, LocalOperation } from "./behaviour.ts";
-import { OpenJob } from "./open_job.ts";
-import { findJob, findOpenJobs, findSteps, insertJob, listJobs, type StoredJob, updateJob } from "./store.ts";
+import { JobLedger, type LedgerOptions } from "./ledger.ts";
+import type { OpenJob } from "./open_job.ts";
+import { findOpenJobs, findSteps, listJobs } from "./store.ts";
 
 export type { EndedJob, JobBehaviour, JobRequest, LocalOperation };
 
-export interface JobsOptions {
-  db: Db;
-  bus: Bus;
+export interface JobsOptions extends LedgerOptions {
   agents: AgentConnections;
-  log: Logger;
-  now(): number;
 }
 
 export class Jobs {
-  #open = new Map<string, OpenJob>();
-  #behaviours = new Map<JobKind, JobBehaviour>();
-  #running = new Set<Promise<unknown>>();
+  #ledger: JobLedger;
   #stopping = new AbortController();
   #unlisten: () => void;
 
   constructor(private readonly options: JobsOptions) {
+    this.#ledger = new JobLedger(options);
     this.#unlisten = options.agents.listen((change) => {
-      if (change.type === "job") this.#track(this.#take(change.job));
-      if (change.type === "jobs") this.#track(this.#reconcile(change.hypervisorId, change.jobs));
+      if (change.type === "job") this.#ledger.track(this.#take(change.job));
+      if (change.type === "jobs") this.#ledger.track(this.#reconcile(change.hypervisorId, change.jobs));
     });
   }
 
   /** Says what the jobs of a kind do. Once per kind, before recover(). */
   define(kind: JobKind, behaviour: JobBehaviour): void {
-    this.#behaviours.set(kind, behaviour);
+    this.#ledger.behaviours.set(kind, behaviour);
   }
 
   /** Takes up what was open when the dashboard ended. Agents' jobs go on when their agent connects. */
   async recover(): Promise<void> {
     for (const stored of await findOpenJobs(this.options.db)) {
-      const open = this.#remember(stored, machineIdsOf(stored));
+      const open = this.#ledger.remember(stored);
       if (open.hypervisorId !== null) continue;
-      if (this.#behaviours.get(open.job.kind)?.resumable) this.#track(this.#run(open));
-      else await this.#close(open, "interrupted", interruptedByRestart);
+      if (this.#ledger.behaviours.get(open.job.kind)?.resumable) this.#ledger.track(this.#run(open));
+      else await this.#ledger.close(open, "interrupted", interruptedByRestart);
     }
   }
 
@@ -61,9 +54,8 @@ export class Jobs {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#unlisten();
-    for (const open of this.#open.values()) open.abort.abort(this.#stopping.signal.reason);
-    await Promise.allSettled([...this.#running]);
-    for (const open of this.#open.values()) open.dropPendingWrite();
+    for (const open of this.#ledger.open.values()) open.abort.abort(this.#stopping.signal.reason);
+    await this.#ledger.settled();
   }
 
   /**
@@ -71,8 +63,8 @@ export class Jobs {
    * @throws {AppError} `conflict` if the subject has an open job.
    */
   async start(request: JobRequest): Promise<Job> {
-    const open = await this.#insert(request, null);
-    this.#track(this.#run(open));
+    const open = await this.#ledger.insert(request, null);
+    this.#ledger.track(this.#run(open));
     return { ...open.job };
   }
 
@@ -83,15 +75,14 @@ export class Jobs {
    */
   async delegate(request: JobRequest, hypervisorId: string, operation: AgentOperation): Promise<Job> {
     const agent = this.options.agents.of(hypervisorId);
-    const open = await this.#insert(request, hypervisorId, operation.kind !== "delete-machine");
-    open.dispatching = true;
+    const open = await this.#ledger.insert(request, hypervisorId, operation.kind !== "delete-machine");
     try {
       await this.#take(await agent.startJob({ id: open.job.id, operation }, this.#stopping.signal));
     } catch (error) {
       // Whether the agent has it is found out at the next start.
       if (this.#stopping.signal.aborted) throw error;
       if (!(error instanceof AgentUnreachable)) {
-        await this.#close(open, "failed", errorInfoOf(error));
+        await this.#ledger.close(open, "failed", errorInfoOf(error));
         throw error;
       }
       open.dispatching = false;
@@ -103,12 +94,8 @@ export class Jobs {
   }
 
   /** @throws {AppError} `not_found`. */
-  async get(id: string): Promise<Job> {
-    const open = this.#open.get(id);
-    if (open) return { ...open.job };
-    const stored = await findJob(this.options.db, id);
-    if (!stored) throw new AppError("not_found", "There is no such job.");
-    return stored.job;
+  get(id: string): Promise<Job> {
+    return this.#ledger.get(id);
   }
 
   list(query: z.output<typeof JobQuery>): Promise<Page<Job>> {
@@ -117,12 +104,14 @@ export class Jobs {
 
   /** Every open job that is not a step of another. */
   listOpen(): Job[] {
-    return [...this.#open.values()].filter((open) => open.parentId === null).map((open) => ({ ...open.job }));
+    return [...this.#ledger.open.values()].filter((open) => open.parentId === null).map((open) => ({
+      ...open.job,
+    }));
   }
 
   /** Waits until the job has ended, however. */
   async ended(id: string, signal?: AbortSignal): Promise<Job> {
-    const open = this.#open.get(id);
+    const open = this.#ledger.open.get(id);
     if (!open) return await this.get(id);
     if (!signal) return await open.ended.promise;
     signal.throwIfAborted();
@@ -141,24 +130,12 @@ export class Jobs {
    * given to a user or changed.
    */
   holds(): ReadonlyMap<string, string> {
-    const holds = new Map<string, string>();
-    for (const open of this.#open.values()) {
-      for (const id of open.machineIds) {
-        if (!holds.has(id) || open.parentId === null) holds.set(id, open.parentId ?? open.job.id);
-      }
-    }
-    return holds;
+    return this.#ledger.holds();
   }
 
   /** The open job that works on this machine. */
   holderOf(machineId: string): Job | null {
-    for (const open of this.#open.values()) {
-      if (open.parentId === null && open.machineIds.has(machineId)) return { ...open.job };
-    }
-    for (const open of this.#open.values()) {
-      if (open.machineIds.has(machineId)) return { ...open.job };
-    }
-    return null;
+    return this.#ledger.holderOf(machineId);
   }
 
   /**
@@ -166,7 +143,7 @@ export class Jobs {
    * @throws {AppError} `conflict` if it cannot be cancelled or has ended.
    */
   async cancel(id: string): Promise<Job> {
-    const open = this.#open.get(id);
+    const open = this.#ledger.open.get(id);
     if (!open) {
       const job = await this.get(id);
       throw new AppError("conflict", `The job has already ended: ${job.state}.`);
@@ -191,68 +168,18 @@ export class Jobs {
     }
   }
 
-  async #insert(request: JobRequest, hypervisorId: string | null, cancellable = true): Promise<OpenJob> {
-    const { subject, machineIds = [] } = request;
-    const stored: StoredJob = {
-      hypervisorId,
-      parentId: request.parentId ?? null,
-      input: { ...(request.input ?? {}), machineIds, items: request.items ?? [] },
-      job: {
-        id: crypto.randomUUID(),
-        kind: request.kind,
-        state: hypervisorId === null ? "running" : "queued",
-        subjectId: subject.id,
-        subjectName: subject.name,
-        stage: "",
-        done: 0,
-        total: 0,
-        unit: "items",
-        ...request.progress,
-        error: null,
-        items: request.items ?? [],
-        cancellable: request.cancellable ?? cancellable,
-        requestedBy: request.by?.username ?? null,
-        createdAt: this.options.now(),
-        startedAt: hypervisorId === null ? this.options.now() : null,
-        endedAt: null,
-      },
-    };
-    if (!await insertJob(this.options.db, stored)) throw await this.#busy(subject);
-    const open = this.#remember(stored, machineIdsOf(stored));
-    this.#announce(open);
-    return open;
-  }
-
-  async #busy({ id, name }: JobRequest["subject"]): Promise<AppError> {
-    const { items: [running] } = await this.list({ subjectId: id!, open: true, limit: 1 });
-    const what = running
-      ? `${running.kind} (${running.stage || running.state}` +
-        `${running.requestedBy ? `, by ${running.requestedBy}` : ""})`
-      : "another job";
-    return new AppError(
-      "conflict",
-      `${name} is busy with ${what}. Wait for it or cancel it, then try again.`,
-    );
-  }
-
-  #remember(stored: StoredJob, machineIds: Iterable<string>): OpenJob {
-    const open: OpenJob = new OpenJob(stored, machineIds, () => this.#track(this.#write(open)));
-    this.#open.set(stored.job.id, open);
-    return open;
-  }
-
   async #run(open: OpenJob): Promise<void> {
-    const run = this.#behaviours.get(open.job.kind)?.run;
+    const run = this.#ledger.behaviours.get(open.job.kind)?.run;
     try {
       if (!run) throw new Error(`jobs of kind ${open.job.kind} are not carried out by the dashboard`);
       await run(this.#operationOf(open));
-      await this.#close(open, "succeeded", null);
+      await this.#ledger.close(open, "succeeded", null);
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       const cancelled = open.abort.signal.aborted;
       const info = cancelled ? errorInfoOf(open.abort.signal.reason) : errorInfoOf(error);
       if (info.code === "internal") this.options.log.error({ err: error, job: open.job.id }, "job failed");
-      await this.#close(open, cancelled ? "cancelled" : "failed", info);
+      await this.#ledger.close(open, cancelled ? "cancelled" : "failed", info);
     }
   }
 
@@ -275,7 +202,7 @@ export class Jobs {
         signal.throwIfAborted();
         const by = job.requestedBy === null ? null : { username: job.requestedBy };
         const step = await this.delegate({ ...request, by, parentId: job.id }, hypervisorId, operation);
-        const openStep = this.#open.get(step.id);
+        const openStep = this.#ledger.open.get(step.id);
         if (openStep && onProgress) openStep.onProgress = onProgress;
         return await this.#endOfStep(step.id, signal);
       },
@@ -288,14 +215,14 @@ export class Jobs {
       return await this.ended(id, signal);
     } catch (error) {
       if (!signal.aborted || this.#stopping.signal.aborted) throw error;
-      if (this.#open.get(id)?.job.cancellable) await this.cancel(id);
+      if (this.#ledger.open.get(id)?.job.cancellable) await this.cancel(id);
       return await this.ended(id);
     }
   }
 
   /** Takes in what an agent says about a job. */
   async #take(told: AgentJob): Promise<void> {
-    const open = this.#open.get(told.id);
+    const open = this.#ledger.open.get(told.id);
     if (!open || open.closing) return;
     const own = ownItemsOf(open);
     const { stage, done, total, unit, cancellable, startedAt } = told;
@@ -303,9 +230,9 @@ export class Jobs {
     if (!isOpenJob(told)) {
       Object.assign(open.job, progress, { startedAt: open.job.startedAt ?? startedAt });
       if (told.state === "succeeded" && own.some(({ ok }) => !ok)) {
-        return await this.#close(open, "failed", partialFailure(progress.items));
+        return await this.#ledger.close(open, "failed", partialFailure(progress.items));
       }
-      return await this.#close(open, told.state as EndedJob["state"], told.error);
+      return await this.#ledger.close(open, told.state as EndedJob["state"], told.error);
     }
     // An answer may be older than an event that came before it.
     if (told.state === "queued" && open.job.state === "running") return;
@@ -313,13 +240,13 @@ export class Jobs {
     if (started) Object.assign(open.job, { state: "running", startedAt: startedAt ?? this.options.now() });
     open.report(progress);
     open.job.cancellable = cancellable;
-    if (started) await this.#write(open);
+    if (started) await this.#ledger.write(open);
   }
 
   /** After a connection was made: goes on with the jobs that the agent knows, ends those that it does not. */
   async #reconcile(hypervisorId: string, told: AgentJob[]): Promise<void> {
     for (const job of told) await this.#take(job);
-    const expected = [...this.#open.values()].filter((open) =>
+    const expected = [...this.#ledger.open.values()].filter((open) =>
       open.hypervisorId === hypervisorId && !open.dispatching && !open.closing
     );
     if (expected.length === 0) return;
@@ -329,7 +256,9 @@ export class Jobs {
     for (const job of known) await this.#take(job);
     const ids = new Set(known.map((job) => job.id));
     for (const open of expected) {
-      if (!ids.has(open.job.id) && !open.closing) await this.#close(open, "interrupted", forgottenByAgent);
+      if (!ids.has(open.job.id) && !open.closing) {
+        await this.#ledger.close(open, "interrupted", forgottenByAgent);
+      }
     }
   }
 
@@ -340,62 +269,6 @@ export class Jobs {
       this.options.log.info({ err: error, hypervisorId }, "jobs wait until the agent answers again");
       return null;
     }
-  }
-
-  async #close(open: OpenJob, state: EndedJob["state"], error: ErrorInfo | null): Promise<void> {
-    if (open.closing) return;
-    open.closing = true;
-    open.dropPendingWrite();
-    const { job } = open;
-    const settled = await this.#settle(open, state);
-    Object.assign(job, {
-      state: settled ? state : "failed",
-      error: settled ? error : errorInfoOf(null),
-      cancellable: false,
-      endedAt: this.options.now(),
-    });
-    await updateJob(this.options.db, job);
-    this.#open.delete(job.id);
-    this.#announce(open);
-    open.ended.resolve({ ...job });
-  }
-
-  /** Returns false when the rows could not be brought in line. */
-  async #settle(open: OpenJob, state: EndedJob["state"]): Promise<boolean> {
-    const settle = this.#behaviours.get(open.job.kind)?.settle;
-    if (!settle || open.hypervisorId === null) return true;
-    const { id, subjectId, items } = open.job;
-    try {
-      await settle({ id, state, subjectId, items, hypervisorId: open.hypervisorId, input: open.input });
-      return true;
-    } catch (error) {
-      this.options.log.error(
-        { err: error, job: id, kind: open.job.kind },
-        "a job's end could not be recorded",
-      );
-      return false;
-    }
-  }
-
-  async #write(open: OpenJob): Promise<void> {
-    if (open.closing) return;
-    await updateJob(this.options.db, open.job);
-    this.#announce(open);
-  }
-
-  #announce(open: OpenJob): void {
-    if (open.parentId === null) this.options.bus.publish({ type: "job", job: { ...open.job } });
-    const ids = [...open.machineIds];
-    // Whether a machine is held changes only at the beginning and at the end.
-    const edge = open.closing || open.job.done === 0;
-    if (edge && ids.length > 0) this.options.bus.publish({ type: "machines", ids });
-  }
-
-  #track(work: Promise<unknown>): void {
-    const tracked = work
-      .catch((error) => this.options.log.error({ err: error }, "work on a job failed"))
-      .finally(() => this.#running.delete(tracked));
-    this.#running.add(tracked);
   }
 }
 
@@ -423,9 +296,3 @@ export function partialFailure(items: readonly JobItem[]): ErrorInfo {
 }
 
 const ownItemsOf = ({ input }: OpenJob) => (input as { items: JobItem[] }).items;
-
-function machineIdsOf({ job, input }: StoredJob): string[] {
-  const { machineIds } = input as { machineIds: string[] };
-  const subject = job.subjectId !== null && job.kind !== "bulk" ? [job.subjectId] : [];
-  return [...subject, ...machineIds];
-}

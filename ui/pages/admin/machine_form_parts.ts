@@ -31,7 +31,7 @@ export function networkOptions(hypervisorId: string, current: string): Option[] 
     value: kind === "bridge" ? `bridge:${name}` : name,
     label: `${name} (${kind}${active ? "" : ", not active"})`,
   }));
-  return withCurrent(options, current);
+  return withCurrent([...options, { value: "none", label: "No network" }], current);
 }
 
 export function isoOptions(files: ImageFile[], current: string): Option[] {

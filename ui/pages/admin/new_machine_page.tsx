@@ -126,7 +126,9 @@ function useDefaultPlace(form: NewMachine, set: (patch: Partial<NewMachine>) => 
   const chosen = usable.find((one) => one.id === form.hypervisorId);
   useEffect(() => {
     if (chosen && !form.network) {
-      set({ network: chosen.defaultNetwork ?? chosen.facts?.networks.find((one) => one.active)?.name ?? "" });
+      set({
+        network: chosen.defaultNetwork ?? chosen.facts?.networks.find((one) => one.active)?.name ?? "none",
+      });
     }
   }, [chosen?.id]);
 }

@@ -58,14 +58,6 @@ export const formatExact = (at: number) => exact.format(at);
 export const plural = (count: number, one: string, many = `${one}s`) =>
   `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
-/** "a, b and 3 more". */
-export function listNames(names: string[], shown = 3): string {
-  if (names.length <= shown + 1) {
-    return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
-  }
-  return `${names.slice(0, shown).join(", ")} and ${names.length - shown} more`;
-}
-
 /**
  * The names that a pattern makes: `lab-{n}` counts 1, 2, ..., `{nn}` pads to two digits. Taken names are known to the
  * dashboard only, so this is a preview.

@@ -3,10 +3,10 @@ import { AppError } from "../../contracts/errors.ts";
 import type { DiskLayer, MachineDisk } from "../../contracts/machine.ts";
 import type { Host } from "../host.ts";
 import { readDomain } from "../libvirt/domain_xml.ts";
-import { readImageInfo } from "../libvirt/qemu_img.ts";
 import { statIfPresent } from "./files.ts";
 import { type Link, walkChain } from "./links.ts";
 import { type Holder, listNames, readUses } from "./uses.ts";
+import { readVirtualBytes } from "./virtual_size.ts";
 
 export { listImageFiles } from "./listing.ts";
 
@@ -92,7 +92,7 @@ async function describeLink(host: Host, { path, format, header, missing }: Link)
   return {
     path,
     format: format ?? "raw",
-    virtualBytes: header?.virtualBytes ?? await readVirtualBytes(path, format, stat),
+    virtualBytes: await readVirtualBytes(path, format),
     allocatedBytes,
     kind: path.startsWith(`${host.config.scratchDir}/`)
       ? "scratch"
@@ -100,9 +100,4 @@ async function describeLink(host: Host, { path, format, header, missing }: Link)
       ? "overlay"
       : "image",
   };
-}
-
-async function readVirtualBytes(path: string, format: string | null, stat: Deno.FileInfo): Promise<number> {
-  if (format === null || format === "raw") return stat.size;
-  return (await readImageInfo(path, { format })).virtualBytes;
 }

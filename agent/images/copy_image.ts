@@ -1,10 +1,10 @@
 import { dirname } from "node:path";
 import type { Operation } from "../host.ts";
-import { convert, measureCopyBytes, readImageInfo } from "../libvirt/qemu_img.ts";
+import { convert, measureCopyBytes } from "../libvirt/qemu_img.ts";
 import { partialOf, removeIfPresent, replaceFile, requireSpace } from "./files.ts";
 
 export interface CopyImage {
-  from: { path: string; format: string };
+  from: { path: string; format: string; virtualBytes: number };
   /** The new file; it appears only once it is whole. */
   to: string;
   /** Shown as the job's stage and in errors, as "Copying the disk". */
@@ -22,11 +22,16 @@ export async function copyImage(
   undo: AsyncDisposableStack,
 ): Promise<void> {
   const { signal } = op;
-  const { virtualBytes } = await readImageInfo(from.path, { format: from.format, signal });
+  const { virtualBytes } = from;
   const report = (fraction: number) =>
     op.report({ stage, done: Math.round(fraction * virtualBytes), total: virtualBytes, unit: "bytes" });
   report(0);
-  await requireSpace(dirname(to), await measureCopyBytes(from.path, from.format, { signal }), stage);
+  await requireSpace(
+    dirname(to),
+    stage,
+    virtualBytes,
+    () => measureCopyBytes(from.path, from.format, { signal }),
+  );
   undo.defer(() => removeIfPresent(partialOf(to)));
   await convert(from, partialOf(to), { signal, onProgress: report });
   undo.defer(() => removeIfPresent(to));

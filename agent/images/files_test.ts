@@ -60,11 +60,16 @@ Deno.test("replaceFile() puts the new file in the place of the old", async () =>
 });
 
 Deno.test("requireSpace() says how much is needed and how much there is", async () => {
-  await requireSpace("/", 0, "Copy the disk");
+  await requireSpace("/", "Copy the disk", 0);
   await assert.rejects(
-    requireSpace("/", 2 ** 60, "Copy the disk"),
+    requireSpace("/", "Copy the disk", 2 ** 60),
     (error) =>
       error instanceof AppError && error.code === "conflict" &&
       /^Copy the disk: it needs \d+\.\d GB .* free/.test(error.message),
   );
+});
+
+Deno.test("requireSpace() measures a sparse image only when its full size would not fit", async () => {
+  await requireSpace("/", "Copy the disk", 2 ** 60, () => Promise.resolve(4096));
+  await requireSpace("/", "Copy the disk", 0, () => assert.fail("it fits anyway"));
 });

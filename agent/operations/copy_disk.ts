@@ -6,6 +6,7 @@ import { copyImage } from "../images/copy_image.ts";
 import { listOwnFiles, removeIfPresent } from "../images/files.ts";
 import { type IdleMachine, requireIdleMachine, requireQuiet } from "../images/idle_machine.ts";
 import { readUses } from "../images/uses.ts";
+import { readVirtualBytes } from "../images/virtual_size.ts";
 import { nextVersion, removeOldVersions } from "../images/versions.ts";
 import { type MachineMetadata, setDisk, writeMetadata } from "../libvirt/domain_xml.ts";
 
@@ -28,12 +29,13 @@ async function run(host: Host, { fromId, toId }: Input, op: Operation): Promise<
   });
   await using undo = new AsyncDisposableStack();
   const listing = host.virsh.listBusy({ signal: op.signal });
-  const [target, from, uses] = await Promise.all([
+  const [target, image, uses] = await Promise.all([
     requireTarget(host, toId, listing),
     requireSource(host, fromId, listing),
     readUses(host),
   ]);
-  await requireQuiet(from, uses, what, op.signal);
+  await requireQuiet(image, uses, what, op.signal);
+  const from = { ...image, virtualBytes: await readVirtualBytes(image.path, image.format) };
   const { version, path } = await nextVersion(host, target.domain, target.metadata.imageVersion);
   await copyImage({ from, to: path, stage: "Copying the disk" }, op, undo);
   const metadata = { ...target.metadata, owned: true, imageVersion: version };

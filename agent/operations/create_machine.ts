@@ -56,7 +56,7 @@ async function makeDisk(
   await requireAbsent(path);
   if (disk.kind === "blank") {
     op.report({ stage: "Creating the disk" });
-    await requireSpace(host.config.imageDir, 0, what(machine.name));
+    await requireSpace(host.config.imageDir, what(machine.name), 0);
     undo.defer(() => removeIfPresent(path));
     await createBlank(path, disk.bytes, { signal: op.signal });
     return path;

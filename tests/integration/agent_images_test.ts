@@ -235,6 +235,8 @@ Deno.test("copy-disk refuses a source whose image a foreign domain or a bare QEM
   }
   await copy();
   assert.match(host.diskPath(initial.id), /\.v1\.qcow2$/);
+  await Deno.remove(host.diskPath(source.id));
+  await assert.rejects(copy(), fails("conflict", host.diskPath(source.id), "missing"));
 });
 
 Deno.test("copy-disk leaves the old image and no stray file when it is cancelled half way", async () => {

@@ -52,7 +52,7 @@ async function openPage(browser: Browser, options: OpenOptions = {}): Promise<Te
   const page = await context.newPage();
   const errors: string[] = [];
   page.on("console", (message) => {
-    if (message.type() === "error") errors.push(message.text());
+    if (message.type() === "error") errors.push(`${message.text()} [${message.location().url}]`);
   });
   page.on("pageerror", (error) => errors.push(String(error)));
   if (url) await page.goto(url);

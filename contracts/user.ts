@@ -66,7 +66,13 @@ export const ChangePassword = z.object({
   newPassword: NewPassword,
 });
 
-export const SetupState = z.object({ required: z.boolean(), siteName: z.string(), version: z.string() });
+/** What a page must know before anything else. */
+export const SetupState = z.object({
+  required: z.boolean().describe("the first admin must still be made"),
+  siteName: z.string(),
+  version: z.string(),
+  session: Session.optional().describe("the caller's, if signed in"),
+});
 export const Setup = z.object({
   token: z.string().min(1).max(128),
   username: Username,

@@ -83,3 +83,14 @@ Deno.test("the setup token is not in the database", () =>
     assert(rows.length > 0);
     assert(!JSON.stringify(rows).includes(tokenOf(dashboard)));
   }));
+
+Deno.test("/api/setup tells a page at once whether somebody is signed in", () =>
+  withDashboards(async (start) => {
+    const dashboard = await start();
+    const nobody = new ApiClient(dashboard.url);
+    const body = { token: tokenOf(dashboard), ...person };
+    await nobody.call("setup", { body });
+    assert.equal((await nobody.call("getSetup")).session, undefined);
+    const { token } = await nobody.call("signIn", { body: { ...person, kind: "token" } });
+    assert.equal((await new ApiClient(dashboard.url, token!).call("getSetup")).session?.user.username, "Ada");
+  }));

@@ -4,6 +4,7 @@ import { AppError } from "../../contracts/errors.ts";
 import { isOpenJob, type Job } from "../../contracts/job.ts";
 import type { Machine, PowerAction } from "../../contracts/machine.ts";
 import type { CreateMachine } from "../../contracts/machine.ts";
+import type { User } from "../../contracts/user.ts";
 import type { Handlers, UiServer } from "./ui_server.ts";
 import { countMachines, idOf, makeJob, makeMachine, overviewOf, type World } from "./ui_world.ts";
 
@@ -144,14 +145,21 @@ function sortMachines(rows: Machine[], sort: string, order: "asc" | "desc"): Mac
 
 const GiB = 1024 ** 3;
 
+const sessionOf = (user: User, world: World) => ({
+  user,
+  expiresAt: Date.now() + 3_600_000,
+  siteName: world.settings.siteName,
+  version: "1.0.0",
+});
+
 export const handlers: Handlers = {
-  getSetup: (_, world) => ({ required: false, siteName: world.settings.siteName, version: "1.0.0" }),
-  getSession: ({ server }, world) => ({
-    user: server.me!,
-    expiresAt: Date.now() + 3_600_000,
+  getSetup: ({ server }, world) => ({
+    required: false,
     siteName: world.settings.siteName,
     version: "1.0.0",
+    ...(server.me && { session: sessionOf(server.me, world) }),
   }),
+  getSession: ({ server }, world) => sessionOf(server.me!, world),
   signIn: ({ server, body }, world) => {
     const user = world.users.find((one) => one.username === body.username);
     if (!user || body.password !== "correct horse") {

@@ -2,7 +2,6 @@
 import { computed, signal } from "@preact/signals";
 import type { z } from "zod";
 import type { Session, SetupState } from "../../contracts/user.ts";
-import { AppError } from "../../contracts/errors.ts";
 import { call, onUnauthenticated } from "../api.ts";
 import { startEvents, stopEvents } from "../events.ts";
 
@@ -19,21 +18,13 @@ export const isAdmin = computed(() => me.value?.role === "admin");
 export const isStaff = computed(() => me.value !== null && me.value.role !== "user");
 export const siteName = computed(() => session.value?.siteName ?? setup.value?.siteName ?? "KVM-VDI");
 
-/** Asks the dashboard who we are; without a session also whether the first admin must still be made. */
+/** Asks the dashboard who we are, and whether the first admin must still be made. */
 export async function loadSession(): Promise<void> {
   sessionError.value = null;
   try {
-    adoptSession(await call("getSession"));
-  } catch (error) {
-    if (error instanceof AppError && error.code === "unauthenticated") await loadSetup();
-    else sessionError.value = error;
-  }
-}
-
-async function loadSetup(): Promise<void> {
-  try {
     setup.value = await call("getSetup");
-    session.value = null;
+    if (setup.value.session) adoptSession(setup.value.session);
+    else session.value = null;
   } catch (error) {
     sessionError.value = error;
   }

@@ -195,10 +195,11 @@ async function requireFreeName(app: App, machine: MachineRow, name: string): Pro
   });
 }
 
-/** Disks and their chains, as they are now. */
+/** Disks and their chains, as they are now; none while the domain is still being made. */
 export async function getMachineDisks(app: App, id: string): Promise<MachineDisk[]> {
   const machine = await requireMachine(app, id);
-  return await app.agents.of(machine.hypervisor_id).disks(id);
+  const agent = app.agents.of(machine.hypervisor_id);
+  return app.agents.domain(id, machine.hypervisor_id) ? await agent.disks(id) : [];
 }
 
 /** The live XML without secrets. */

@@ -33,6 +33,7 @@ export async function loadSession(): Promise<void> {
 /** Takes the answer of sign-in or setup as the session from now on. */
 export function adoptSession(state: SessionState): void {
   session.value = state;
+  if (setup.value?.required) setup.value = { ...setup.value, required: false };
   startEvents();
 }
 

@@ -43,7 +43,7 @@ export function testAgentContract(name: string, start: () => Promise<ContractSub
   ): Promise<string> {
     const machine = subject.spec("contract", values);
     const job = await events.runJob(subject.agent, { kind: "create-machine", machine, disk });
-    assert.equal(job.state, "succeeded", job.error?.message);
+    assert.equal(job.state, "succeeded", job.error?.message ?? "");
     await events.untilDomain(machine.id, "is told", () => true);
     return machine.id;
   }
@@ -174,7 +174,7 @@ export function testAgentContract(name: string, start: () => Promise<ContractSub
       const { agent } = subject;
       await assert.rejects(agent.power(id, { action: "start" }), refused("conflict", /populate/i));
       const job = await events.runJob(agent, { kind: "populate", initialId, machineIds: [id] });
-      assert.equal(job.state, "succeeded", job.error?.message);
+      assert.equal(job.state, "succeeded", job.error?.message ?? "");
       assert.deepEqual(job.items.map(({ ok }) => ok), [true]);
       const base = events.domains.get(initialId)?.disks[0]?.path;
       await events.untilDomain(id, "has its overlay", ({ disks }) => disks[0]?.backingPath === base);
@@ -196,7 +196,7 @@ export function testAgentContract(name: string, start: () => Promise<ContractSub
       assert.equal(refusedJob.error?.code, "conflict");
       await agent.power(fromId, { action: "destroy" });
       const job = await events.runJob(agent, { kind: "copy-disk", fromId, toId });
-      assert.equal(job.state, "succeeded", job.error?.message);
+      assert.equal(job.state, "succeeded", job.error?.message ?? "");
       const copied = await events.untilDomain(toId, "has its image", ({ disks }) => Boolean(disks[0]?.path));
       assert.equal(
         copied.disks[0]?.virtualBytes,
@@ -264,7 +264,7 @@ export function testAgentContract(name: string, start: () => Promise<ContractSub
       machineId: id,
       keepDisks: false,
     });
-    assert.equal(job.state, "succeeded", job.error?.message);
+    assert.equal(job.state, "succeeded", job.error?.message ?? "");
     await events.until("the removal", () => !events.domains.has(id));
   });
 

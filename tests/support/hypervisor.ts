@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import type { Agent, AgentJob, Domain, MachineSpec } from "../../contracts/agent.ts";
+import type { AgentJob, Domain, MachineSpec } from "../../contracts/agent.ts";
 import { run, type RunningProcess, spawn } from "../../lib/process.ts";
 import { selfCommand } from "../../lib/version.ts";
+import { SocketAgent } from "../../server/agents/socket_agent.ts";
 import { AgentEvents } from "./agent_events.ts";
 import { eventually } from "./eventually.ts";
-import { socketAgent } from "./socket_agent.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 
@@ -17,7 +17,7 @@ export interface TestHypervisorOptions {
 
 /** A real agent, as a process of its own with directories of its own, on the real libvirt. */
 export class TestHypervisor implements AsyncDisposable {
-  readonly agent: Agent;
+  readonly agent: SocketAgent;
   readonly socketPath: string;
   readonly imageDir: string;
   readonly isoDir: string;
@@ -28,7 +28,7 @@ export class TestHypervisor implements AsyncDisposable {
 
   private constructor(readonly dir: string, private readonly options: TestHypervisorOptions) {
     this.socketPath = join(dir, "agent.sock");
-    this.agent = socketAgent(this.socketPath);
+    this.agent = new SocketAgent(this.socketPath);
     this.imageDir = join(dir, "images");
     this.isoDir = join(dir, "iso");
     this.scratchDir = join(dir, "scratch");
@@ -142,6 +142,7 @@ export class TestHypervisor implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.events[Symbol.asyncDispose]();
+    this.agent.close();
     await this.#process?.stop();
     const present = new Set((await this.virsh("list", "--all", "--uuid")).split("\n"));
     const up = new Set((await this.virsh("list", "--uuid")).split("\n"));

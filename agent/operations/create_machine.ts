@@ -3,17 +3,11 @@ import type { CreateMachineOperation, MachineSpec } from "../../contracts/agent.
 import { AppError } from "../../contracts/errors.ts";
 import type { Host, JobOperation, Operation } from "../host.ts";
 import { copyImage } from "../images/copy_image.ts";
-import {
-  firstImagePath,
-  listOwnFiles,
-  removeIfPresent,
-  requireAbsent,
-  requireSpace,
-} from "../images/files.ts";
+import { firstImagePath, partialOf, removeIfPresent, requireAbsent, requireSpace } from "../images/files.ts";
 import { requireImportable, requireIso } from "../images/import_checks.ts";
 import { requireQuiet } from "../images/idle_machine.ts";
 import { readUses } from "../images/uses.ts";
-import { buildDomainXml, readMetadata, writeMetadata } from "../libvirt/domain_xml.ts";
+import { buildDomainXml, writeMetadata } from "../libvirt/domain_xml.ts";
 import { createBlank } from "../libvirt/qemu_img.ts";
 
 type Input = z.output<typeof CreateMachineOperation>;
@@ -117,22 +111,16 @@ export function pickMac(host: Pick<Host, "domains">): string {
   }
 }
 
-/** The dashboard takes an interrupted creation for a failed one: what was made of the machine is removed. */
-async function recover(host: Host, { machine, disk }: Input): Promise<void> {
+/** Removes the disk of a machine that did not come to be. One whose domain is there was finished just in time. */
+async function recover(host: Host, { machine }: Input): Promise<void> {
   using _lock = await host.locks.hold([machine.id], {
     purpose: "an interrupted creation is being undone",
     by: "job",
   });
-  if (disk.kind === "domain") return;
-  const domain = await host.domains.refresh(machine.id);
-  if (domain) {
-    const xml = await host.virsh.dumpXml(machine.id, { inactive: true });
-    if (domain.state !== "shut-off" || !readMetadata(xml)?.owned) return;
-    await host.virsh.undefine(machine.id);
-    await host.domains.refresh(machine.id);
-  }
+  if (await host.domains.refresh(machine.id)) return;
+  const path = firstImagePath(host.config.imageDir, machine);
   const uses = await readUses(host);
-  for (const { path } of await listOwnFiles(host.config.imageDir, machine.id)) {
-    if ((await uses.of(path)).length === 0) await removeIfPresent(path);
+  for (const file of [path, partialOf(path)]) {
+    if ((await uses.of(file)).length === 0) await removeIfPresent(file);
   }
 }

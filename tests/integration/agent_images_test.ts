@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { Domain } from "../../contracts/agent.ts";
+import { AgentOperation, type Domain } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
 import { assertMayStart, disksOf, holdersOf, listImageFiles } from "../../agent/images/chain.ts";
 import { readQcow2Header } from "../../agent/images/qcow2_header.ts";
 import { copyDisk } from "../../agent/operations/copy_disk.ts";
+import { createMachine } from "../../agent/operations/create_machine.ts";
+import { deleteMachine } from "../../agent/operations/delete_machine.ts";
+import { populate } from "../../agent/operations/populate.ts";
 import { run } from "../../lib/process.ts";
 import { makeIso } from "../support/iso.ts";
 import { RealHost, TestOperation } from "../support/real_host.ts";
@@ -447,6 +450,55 @@ Deno.test("delete-machine removes its own files and keeps ISO images, shared and
   const keptDisk = host.diskPath(kept.id);
   await host.run({ kind: "delete-machine", machineId: kept.id, keepDisks: true });
   assert.ok(await Deno.stat(keptDisk));
+});
+
+Deno.test("recover() of each operation removes what is half made and nothing else", async () => {
+  await using host = await startHost();
+  const { initial, vdis, copy, populate: populateAll } = await makeFamily(host, { vdiCount: 1 });
+  await copy();
+  await populateAll();
+  const [vdi] = vdis;
+  const files = await host.imageFiles();
+  await Deno.writeTextFile(`${host.diskPath(vdi!.id)}.partial`, "half an overlay");
+  await populate.recover(host, { kind: "populate", initialId: initial.id, machineIds: [vdi!.id] });
+  assert.deepEqual(await host.imageFiles(), files);
+
+  const blank = { kind: "blank", bytes: MiB } as const;
+  const unborn = host.spec("unborn");
+  for (const suffix of ["", ".partial"]) {
+    const name = `${unborn.name}-${unborn.id.slice(0, 8)}.qcow2${suffix}`;
+    await Deno.writeTextFile(join(host.config.imageDir, name), "no domain was defined for it");
+  }
+  await createMachine.recover(host, { kind: "create-machine", machine: unborn, disk: blank });
+  assert.deepEqual(await host.imageFiles(), files);
+  const born = host.spec("born");
+  await host.create(born, blank);
+  await createMachine.recover(host, { kind: "create-machine", machine: born, disk: blank });
+  assert.ok(await Deno.stat(host.diskPath(born.id)));
+
+  await deleteMachine.recover(host, { kind: "delete-machine", machineId: born.id, keepDisks: false });
+  assert.ok(await Deno.stat(host.diskPath(born.id)), "its domain is still there");
+  await host.virsh.undefine(born.id);
+  await deleteMachine.recover(host, { kind: "delete-machine", machineId: born.id, keepDisks: false });
+  assert.deepEqual(await host.imageFiles(), files);
+});
+
+Deno.test("the contract refuses names that a shell, an option parser or a path could misread", () => {
+  const base = { kind: "create-machine", disk: { kind: "none" } } as const;
+  const machine = {
+    ...{ id: crypto.randomUUID(), role: "vdi", osType: "linux", vcpus: 1, memoryMiB: 64 },
+    ...{ mac: null, network: "none", video: "qxl", iso: null },
+  };
+  assert.ok(AgentOperation.safeParse({ ...base, machine: { ...machine, name: "desk-1" } }).success);
+  for (
+    const name of ["$(touch x)", "a;b", "a b", "a'b", 'a"b', "../x", "a/b", "-o", ".x", "a\nb", "", "a&b"]
+  ) {
+    assert.ok(!AgentOperation.safeParse({ ...base, machine: { ...machine, name } }).success, name);
+  }
+  for (const path of ["relative", "/a/../b", "/a\nb", "json:{}"]) {
+    const disk = { kind: "import", path };
+    assert.ok(!AgentOperation.safeParse({ ...base, machine: { ...machine, name: "x" }, disk }).success, path);
+  }
 });
 
 Deno.test("hostile file names reach QEMU and libvirt as names and nothing else", async () => {

@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import { ConsoleBar } from "./console_bar.tsx";
 import { ConsoleCard } from "./console_card.tsx";
 import type { ConsoleState } from "./console_session.ts";
+import { startHeartbeats } from "./heartbeats.ts";
 import type { ConsoleKind } from "./native_viewer.ts";
 import { type Console, useConsole } from "./use_console.ts";
 import { finalWords } from "./words.ts";
@@ -31,6 +32,9 @@ export function ConsoleScreen(props: Props) {
     document.title = title;
   }, [title]);
   const connected = state.kind === "connected" && !over;
+  // A page that was taken over or left must not hold the desktop for ever.
+  const inUse = props.kind === "desktop" && !over && state.kind !== "ended";
+  useEffect(() => inUse ? startHeartbeats(props.id) : undefined, [inUse, props.id]);
   return (
     <main className="kv-console" data-state={over ? "over" : state.kind}>
       <div

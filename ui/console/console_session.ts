@@ -117,10 +117,7 @@ export class ConsoleSession {
         if (error instanceof AppError && finalErrors.includes(error.code)) return this.#end("error", problem);
       }
       this.#options.onChange({ kind: "connecting", problem });
-      await (this.#options.wait ?? wait)(
-        retryMs[Math.max(0, Math.min(attempt, retryMs.length - 1))]!,
-        signal,
-      );
+      await (this.#options.wait ?? wait)(delayMs(attempt, problem), signal);
     }
   }
 

@@ -1,5 +1,4 @@
 import { Button } from "@patternfly/react-core";
-import { useEffect } from "preact/hooks";
 import type { Desktop } from "../../contracts/desktop.ts";
 import { call } from "../api.ts";
 import { PowerItems, usePower } from "../pages/portal_menu.tsx";
@@ -8,7 +7,6 @@ import { navigate } from "../router.ts";
 import { useAction } from "../stores/action.ts";
 import { ConsoleCard } from "./console_card.tsx";
 import { ConsoleScreen } from "./console_screen.tsx";
-import { startHeartbeats } from "./heartbeats.ts";
 
 interface Props {
   desktop: Desktop;
@@ -23,7 +21,6 @@ export function DesktopConsole({ desktop, endReason, onChange }: Props) {
   const power = usePower(desktop, onChange);
   const isOver = state === "ended" || state === "failed";
   const isOff = state === "ready" && machine?.state !== "running";
-  useEffect(() => isOver ? undefined : startHeartbeats(id), [id, isOver]);
   return (
     <ConsoleScreen
       kind="desktop"

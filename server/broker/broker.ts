@@ -6,16 +6,17 @@ import { AppError } from "../../contracts/errors.ts";
 import type { PoolCounts } from "../../contracts/desktop_pool.ts";
 import type { App } from "../app.ts";
 import { isUniqueViolation } from "../db/open.ts";
+import type { Db } from "../db/schema.ts";
 import {
   type Candidate,
   type Choice,
   choose,
   countConditions,
   explainRefusal,
-  type PlacementContext,
+  type Surroundings,
 } from "./placement.ts";
 import { Roster } from "./roster.ts";
-import { insertLease, isFree, moveLease, readEntitlement, readOwnLease } from "./store.ts";
+import { type Entitlement, insertLease, isFree, moveLease, readEntitlement } from "./store.ts";
 
 /** A machine that failed to start is avoided this long, if there is another. */
 const doubtMs = 10 * 60_000;
@@ -69,104 +70,102 @@ export class Broker {
     return explainRefusal({ poolName: pool.name, poolEnabled: pool.enabled }, counts);
   }
 
-  /** What `give` would do now, without doing it. */
+  /** What `give` would do now, without doing it. @throws {AppError} `not_found` */
   async explain(desktopPoolId: string, userId: string): Promise<Choice> {
-    const { pool, user } = await this.#requirePool(desktopPoolId, userId);
-    if (!user) {
-      const explanation = `This user is not entitled to ${pool.name}, or is disabled.`;
-      return { kind: "refused", counts: {}, explanation };
-    }
-    return await this.#choose(pool, await readOwnLease(this.app.db, desktopPoolId, userId) ?? null);
+    const members = await this.roster.members(desktopPoolId);
+    const around = await this.roster.surroundings();
+    const entitlement = await requireEntitlement(this.app.db, desktopPoolId, userId);
+    if (entitlement.user) return this.#choose(members, around, entitlement, entitlement.own);
+    const explanation = `This user is not entitled to ${entitlement.pool.name}, or is disabled.`;
+    return { kind: "refused", counts: {}, explanation };
   }
 
   async #give({ desktopPoolId, userId, terminal }: MachineRequest): Promise<Given> {
-    const except = new Set<string>();
-    for (;;) {
-      const { pool, user } = await this.#requirePool(desktopPoolId, userId);
-      if (!user) throw notEntitled();
-      const own = await readOwnLease(this.app.db, desktopPoolId, userId) ?? null;
-      const choice = await this.#choose(pool, own, except);
-      if (choice.kind === "own") return { kind: "own", leaseId: choice.leaseId };
-      if (choice.kind === "refused") throw new AppError("no_capacity", choice.explanation);
-      const { machine, explanation } = choice;
-      const leaseId = crypto.randomUUID();
-      const given = await this.#commit(desktopPoolId, userId, machine, (trx, named) =>
-        insertLease(trx, {
-          id: leaseId,
-          user: named.user,
-          desktopPool: named.pool,
-          machine: { id: machine.machineId, name: machine.name },
-          ready: machine.state === "running",
-          terminal,
-          explanation,
-          startedAt: this.app.now(),
-        }));
-      if (given) return { kind: "new", leaseId, machine };
-      except.add(machine.machineId);
-    }
+    const id = crypto.randomUUID();
+    const startedAt = this.app.now();
+    const insert: Write = async (trx, { pool, user }, { machineId, name, state }, explanation) => {
+      const ready = state === "running";
+      const machine = { id: machineId, name };
+      await insertLease(trx, {
+        id,
+        user,
+        desktopPool: pool,
+        machine,
+        ready,
+        terminal,
+        explanation,
+        startedAt,
+      });
+    };
+    const choice = await this.#allot(desktopPoolId, userId, new Set(), "own too", insert);
+    if (choice.kind === "refused") throw new AppError("no_capacity", choice.explanation);
+    if (choice.kind === "own") return { kind: "own", leaseId: choice.leaseId };
+    return { kind: "new", leaseId: id, machine: choice.machine };
   }
 
   async #replace(lease: { id: string; desktopPoolId: string; userId: string }, failedMachineId: string) {
-    const except = new Set([failedMachineId]);
-    for (;;) {
-      const { pool } = await this.#requirePool(lease.desktopPoolId, lease.userId);
-      const choice = await this.#choose(pool, null, except);
-      if (choice.kind !== "free") return null;
-      const { machine, explanation } = choice;
-      const named = { id: machine.machineId, name: machine.name };
-      let active = true;
-      const given = await this.#commit(lease.desktopPoolId, lease.userId, machine, async (trx) => {
-        active = await moveLease(trx, lease.id, named, explanation);
-      });
-      if (!active) return null;
-      if (given) return machine;
-      except.add(machine.machineId);
-    }
+    const move: Write = async (trx, _, { machineId, name }, explanation) => {
+      await moveLease(trx, lease.id, { id: machineId, name }, explanation);
+    };
+    const { desktopPoolId, userId } = lease;
+    const choice = await this.#allot(desktopPoolId, userId, new Set([failedMachineId]), "another", move);
+    return choice.kind === "free" ? choice.machine : null;
   }
 
-  /** One transaction: everything is checked again, then `write`. False: the machine is not free any more. */
-  async #commit(
+  /**
+   * Chooses, checks again and writes in one transaction. What turns out not to be free is left out in the next round,
+   * so that the end is a machine or a true refusal.
+   */
+  async #allot(
     desktopPoolId: string,
     userId: string,
-    machine: Candidate,
-    write: (trx: App["db"], named: { user: NamedUser; pool: { id: string; name: string } }) => Promise<void>,
-  ): Promise<boolean> {
-    try {
-      return await this.app.db.transaction().execute(async (trx) => {
-        const entitlement = await readEntitlement(trx, desktopPoolId, userId);
-        if (!entitlement?.user) throw notEntitled();
-        if (!entitlement.pool.enabled || !await isFree(trx, desktopPoolId, machine.machineId)) return false;
-        await write(trx, { user: entitlement.user, pool: entitlement.pool });
-        return true;
-      });
-    } catch (error) {
-      if (isUniqueViolation(error)) return false;
-      throw error;
-    } finally {
-      this.roster.touch([machine.machineId]);
+    except: Set<string>,
+    which: "own too" | "another",
+    write: Write,
+  ): Promise<Choice> {
+    for (;;) {
+      const members = await this.roster.members(desktopPoolId);
+      const around = await this.roster.surroundings();
+      let chosen = "";
+      try {
+        const choice = await this.app.db.transaction().execute(async (trx) => {
+          const entitlement = await requireEntitlement(trx, desktopPoolId, userId);
+          const { pool, user } = entitlement;
+          if (!user) throw notEntitled();
+          const own = which === "another" ? null : entitlement.own;
+          const choice = this.#choose(members, around, entitlement, own, except);
+          if (choice.kind !== "free") return choice;
+          chosen = choice.machine.machineId;
+          if (!await isFree(trx, desktopPoolId, chosen)) return null;
+          await write(trx, { pool, user }, choice.machine, choice.explanation);
+          return choice;
+        });
+        if (choice) return choice;
+      } catch (error) {
+        if (!isUniqueViolation(error)) throw error;
+      } finally {
+        if (chosen !== "") this.roster.touch([chosen]);
+      }
+      except.add(chosen);
     }
   }
 
-  async #choose(
-    pool: { id: string; name: string; enabled: boolean },
-    own: PlacementContext["own"],
+  #choose(
+    members: ReadonlyMap<string, Candidate>,
+    around: Surroundings,
+    { pool }: Entitlement,
+    own: Entitlement["own"],
     except?: ReadonlySet<string>,
-  ): Promise<Choice> {
-    const context: PlacementContext = {
+  ): Choice {
+    const doubtful = this.#doubtful();
+    return choose(members.values(), {
+      ...around,
       poolName: pool.name,
       poolEnabled: pool.enabled,
       own,
-      ...await this.roster.surroundings(),
-      doubtful: this.#doubtful(),
+      doubtful,
       except,
-    };
-    return choose((await this.roster.members(pool.id)).values(), context);
-  }
-
-  async #requirePool(desktopPoolId: string, userId: string) {
-    const entitlement = await readEntitlement(this.app.db, desktopPoolId, userId);
-    if (entitlement) return entitlement;
-    throw new AppError("not_found", "This desktop pool does not exist any more.");
+    });
   }
 
   #doubtful(): Set<string> {
@@ -182,7 +181,18 @@ export class Broker {
   }
 }
 
-type NamedUser = { id: string; username: string };
+type Write = (
+  trx: Db,
+  to: { pool: Entitlement["pool"]; user: NonNullable<Entitlement["user"]> },
+  machine: Candidate,
+  explanation: string,
+) => Promise<void>;
+
+async function requireEntitlement(db: Db, desktopPoolId: string, userId: string): Promise<Entitlement> {
+  const entitlement = await readEntitlement(db, desktopPoolId, userId);
+  if (entitlement) return entitlement;
+  throw new AppError("not_found", "This desktop pool does not exist any more.");
+}
 
 export const notEntitled = () =>
   new AppError("forbidden", "You are not entitled to this desktop pool. Ask your administrator.");

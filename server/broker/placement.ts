@@ -122,14 +122,14 @@ export function choose(members: Iterable<Candidate>, context: PlacementContext):
   const { own } = context;
   if (own) return { kind: "own", ...own, explanation: `${own.machineName} is held by this user already.` };
   const counts: Partial<Record<Condition, number>> = {};
-  let best: { machine: Candidate; rank: number[] } | null = null;
+  let best: { machine: Candidate; rank: number } | null = null;
   for (const machine of members) {
     const taken = context.except?.has(machine.machineId) ? "being prepared" : null;
     const condition = taken ?? conditionOf(machine, context);
     counts[condition] = (counts[condition] ?? 0) + 1;
     if (condition !== "free" || !context.poolEnabled) continue;
     const rank = rankOf(machine, context);
-    if (!best || isBefore(rank, best.rank)) best = { machine, rank };
+    if (!best || rank < best.rank) best = { machine, rank };
   }
   if (!best) return { kind: "refused", counts, explanation: explainRefusal(context, counts) };
   return {
@@ -148,23 +148,17 @@ const stateRank: Record<MachineState, number> = {
   "unknown": 3,
 };
 
-/** Smaller is better, compared place by place. */
-function rankOf(machine: Candidate, context: PlacementContext): number[] {
-  return [
+/** Smaller is better: one number, its places from the weightiest down. */
+function rankOf(machine: Candidate, context: PlacementContext): number {
+  const cpuPercent = context.hypervisors.get(machine.hypervisorId)?.cpuPercent ?? 0;
+  const places = [
     context.doubtful?.has(machine.machineId) ? 1 : 0,
     machine.outdated ? 1 : 0,
     machine.used ? 1 : 0,
     stateRank[machine.state],
-    Math.round((context.hypervisors.get(machine.hypervisorId)?.cpuPercent ?? 0) / 10),
+    Math.min(10, Math.round(cpuPercent / 10)),
   ];
-}
-
-function isBefore(rank: number[], other: number[]): boolean {
-  for (let place = 0; place < rank.length; place++) {
-    const difference = (rank[place] ?? 0) - (other[place] ?? 0);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
+  return places.reduce((rank, place) => rank * 16 + place, 0);
 }
 
 function explainChoice(

@@ -1,14 +1,14 @@
 import { sql } from "kysely";
+import { prepare } from "../db/prepared.ts";
 import type { Db, Flag } from "../db/schema.ts";
 import type { Candidate } from "./placement.ts";
 
-/** The members of a desktop pool by name, or those of them that are named. */
-export async function readMembers(
-  db: Db,
-  desktopPoolId: string,
-  machineIds?: string[],
-): Promise<Candidate[]> {
-  const rows = await db.selectFrom("desktop_pool_machines as member")
+/** Whether somebody's lease of the machine ended after its overlay was made. */
+const wasUsed = sql<Flag>`exists (
+  select 1 from leases as past where past.machine_id = machine.id and past.ended_at > coalesce(machine.populated_at, 0))`;
+
+const members = (db: Db, desktopPoolId: string) =>
+  db.selectFrom("desktop_pool_machines as member")
     .innerJoin("machines as machine", "machine.id", "member.machine_id")
     .leftJoin("machines as image", "image.id", "machine.source_id")
     .leftJoin(
@@ -16,7 +16,6 @@ export async function readMembers(
       (join) => join.onRef("lease.machine_id", "=", "machine.id").on("lease.ended_at", "is", null),
     )
     .where("member.desktop_pool_id", "=", desktopPoolId)
-    .$if(machineIds !== undefined, (query) => query.where("machine.id", "in", machineIds!))
     .orderBy("machine.name_key")
     .select([
       "machine.id",
@@ -33,39 +32,51 @@ export async function readMembers(
       "lease.id as lease_id",
       "lease.user_id as lease_user_id",
       "lease.state as lease_state",
-    ])
-    .select(wasUsed.as("used"))
-    .execute();
-  return rows.map((row) => ({
-    machineId: row.id,
-    name: row.name,
-    role: row.role,
-    hypervisorId: row.hypervisor_id,
-    state: row.state,
-    maintenance: row.maintenance === 1,
-    locked: row.locked === 1,
-    virtualSnapshot: row.virtual_snapshot === 1,
-    populated: row.populated_at !== null,
-    outdated: row.base_path !== null && row.image_path !== null && row.base_path !== row.image_path,
-    used: row.virtual_snapshot === 0 && row.used === 1,
-    lease: row.lease_id === null
-      ? null
-      : { id: row.lease_id, userId: row.lease_user_id, ready: row.lease_state === "ready" },
-  }));
+      wasUsed.as("used"),
+    ]);
+const findMembers = prepare((db, desktopPoolId: string) => members(db, desktopPoolId));
+const findMember = prepare((db, desktopPoolId: string, machineId: string) =>
+  members(db, desktopPoolId).where("machine.id", "=", machineId)
+);
+
+/** The members of a desktop pool by name, or those of them that are named. */
+export async function readMembers(
+  db: Db,
+  desktopPoolId: string,
+  machineIds?: string[],
+): Promise<Candidate[]> {
+  if (machineIds === undefined) return (await findMembers(db, desktopPoolId)).map(toCandidate);
+  const [only] = machineIds;
+  if (machineIds.length === 1 && only) return (await findMember(db, desktopPoolId, only)).map(toCandidate);
+  return (await members(db, desktopPoolId).where("machine.id", "in", machineIds).execute()).map(toCandidate);
 }
 
-/** Whether somebody's lease of the machine ended after its overlay was made. */
-const wasUsed = sql<Flag>`exists (
-  select 1 from leases as past where past.machine_id = machine.id and past.ended_at > coalesce(machine.populated_at, 0))`;
+type MemberRow = Awaited<ReturnType<typeof findMembers>>[number];
+
+const toCandidate = (row: MemberRow): Candidate => ({
+  machineId: row.id,
+  name: row.name,
+  role: row.role,
+  hypervisorId: row.hypervisor_id,
+  state: row.state,
+  maintenance: row.maintenance === 1,
+  locked: row.locked === 1,
+  virtualSnapshot: row.virtual_snapshot === 1,
+  populated: row.populated_at !== null,
+  outdated: row.base_path !== null && row.image_path !== null && row.base_path !== row.image_path,
+  used: row.virtual_snapshot === 0 && row.used === 1,
+  lease: row.lease_id === null
+    ? null
+    : { id: row.lease_id, userId: row.lease_user_id, ready: row.lease_state === "ready" },
+});
 
 /** An open job works on the machine: on it alone, or on it among those that its input names. */
 const isInOpenJob = sql<Flag>`exists (
   select 1 from jobs where jobs.state in ('queued', 'running')
     and (jobs.subject_id = machine.id or jobs.input like '%' || machine.id || '%'))`;
 
-/** Whether a member could be given at this very moment, as far as the database knows. */
-export async function isFree(trx: Db, desktopPoolId: string, machineId: string): Promise<boolean> {
-  const row = await trx.selectFrom("desktop_pool_machines as member")
+const findFree = prepare((db, desktopPoolId: string, machineId: string) =>
+  db.selectFrom("desktop_pool_machines as member")
     .innerJoin("machines as machine", "machine.id", "member.machine_id")
     .innerJoin("hypervisors as hypervisor", "hypervisor.id", "machine.hypervisor_id")
     .where("member.desktop_pool_id", "=", desktopPoolId)
@@ -78,8 +89,11 @@ export async function isFree(trx: Db, desktopPoolId: string, machineId: string):
     )
     .where(sql<boolean>`not ${isInOpenJob}`)
     .select("machine.id")
-    .executeTakeFirst();
-  return row !== undefined;
+);
+
+/** Whether a member could be given at this very moment, as far as the database knows. */
+export async function isFree(trx: Db, desktopPoolId: string, machineId: string): Promise<boolean> {
+  return (await findFree(trx, desktopPoolId, machineId)).length > 0;
 }
 
 export interface NewLease {
@@ -130,29 +144,55 @@ export async function moveLease(
   return numUpdatedRows === 1n;
 }
 
-/** The user's active lease in a pool. */
-export async function readOwnLease(db: Db, desktopPoolId: string, userId: string) {
-  const row = await db.selectFrom("leases")
-    .where("user_id", "=", userId).where("desktop_pool_id", "=", desktopPoolId).where("ended_at", "is", null)
-    .select(["id", "machine_id", "machine_name"]).executeTakeFirst();
-  return row && { leaseId: row.id, machineId: row.machine_id, machineName: row.machine_name };
-}
-
-/** What is asked of user and pool before a desktop is given; undefined when there is no such pool. */
-export async function readEntitlement(db: Db, desktopPoolId: string, userId: string) {
-  const row = await db.selectFrom("desktop_pools as pool")
+const findEntitlement = prepare((db, desktopPoolId: string, userId: string) =>
+  db.selectFrom("desktop_pools as pool")
     .leftJoin(
       "entitlements as entitlement",
       (join) =>
         join.onRef("entitlement.desktop_pool_id", "=", "pool.id").on("entitlement.user_id", "=", userId),
     )
     .leftJoin("users as user", "user.id", "entitlement.user_id")
+    .leftJoin(
+      "leases as lease",
+      (join) =>
+        join.onRef("lease.desktop_pool_id", "=", "pool.id").on("lease.user_id", "=", userId)
+          .on("lease.ended_at", "is", null),
+    )
     .where("pool.id", "=", desktopPoolId)
-    .select(["pool.id", "pool.name", "pool.enabled", "user.disabled", "user.username"])
-    .executeTakeFirst();
+    .select([
+      "pool.id",
+      "pool.name",
+      "pool.enabled",
+      "user.disabled",
+      "user.username",
+      "lease.id as lease_id",
+      "lease.machine_id",
+      "lease.machine_name",
+    ])
+);
+
+/** What a user is to a desktop pool. */
+export interface Entitlement {
+  pool: { id: string; name: string; enabled: boolean };
+  /** Null without entitlement, or when the account is disabled. */
+  user: { id: string; username: string } | null;
+  /** What the user holds in it already. */
+  own: { leaseId: string; machineId: string | null; machineName: string } | null;
+}
+
+/** Undefined when there is no such pool. */
+export async function readEntitlement(
+  db: Db,
+  desktopPoolId: string,
+  userId: string,
+): Promise<Entitlement | undefined> {
+  const [row] = await findEntitlement(db, desktopPoolId, userId);
   return row && {
     pool: { id: row.id, name: row.name, enabled: row.enabled === 1 },
     user: row.disabled === 0 && row.username !== null ? { id: userId, username: row.username } : null,
+    own: row.lease_id === null
+      ? null
+      : { leaseId: row.lease_id, machineId: row.machine_id, machineName: row.machine_name! },
   };
 }
 

@@ -154,6 +154,7 @@ export async function setEntitlements(
     await writeEntitlements(trx, id, after);
     return before;
   });
+  await app.leases.reconcile();
   const changed = [...difference(before, after), ...difference(after, before)];
   app.bus.publish({ type: "entitlements", userIds: changed });
   app.bus.publish({ type: "desktop-pool", id });

@@ -4,6 +4,7 @@ import type { ListQuery, Page } from "../../contracts/common.ts";
 import type { DesktopPoolPolicy } from "../../contracts/desktop_pool.ts";
 import { escapeLike } from "../db/open.ts";
 import { cursorPage } from "../db/page.ts";
+import { prepare } from "../db/prepared.ts";
 import type { Db, DesktopPoolRow } from "../db/schema.ts";
 
 export interface StoredPool {
@@ -160,16 +161,12 @@ export async function writeEntitlements(trx: Db, poolId: string, userIds: string
   }
 }
 
-/** The pools that a user may use, by name, with the lease that the user has in each. */
-export async function readPoolsOf(db: Db, userId: string) {
-  const rows = await db.selectFrom("entitlements as entitlement")
+const findPoolsOf = prepare((db, userId: string) =>
+  db.selectFrom("entitlements as entitlement")
     .innerJoin("desktop_pools as pool", "pool.id", "entitlement.desktop_pool_id")
-    .leftJoin(
-      "leases as lease",
-      (join) =>
-        join.onRef("lease.desktop_pool_id", "=", "pool.id").on("lease.user_id", "=", userId)
-          .on("lease.ended_at", "is", null),
-    )
+    .leftJoin("leases as lease", (join) =>
+      join.onRef("lease.desktop_pool_id", "=", "pool.id").on("lease.user_id", "=", userId)
+        .on("lease.ended_at", "is", null))
     .where("entitlement.user_id", "=", userId)
     .orderBy("pool.name_key")
     .select([
@@ -180,7 +177,11 @@ export async function readPoolsOf(db: Db, userId: string) {
       "pool.user_power",
       "lease.id as lease_id",
     ])
-    .execute();
+);
+
+/** The pools that a user may use, by name, with the lease that the user has in each. */
+export async function readPoolsOf(db: Db, userId: string) {
+  const rows = await findPoolsOf(db, userId);
   return rows.map((row) => ({
     id: row.id,
     name: row.name,

@@ -5,6 +5,7 @@ import type { Desktop, DesktopStage, DesktopState, LeaseQuery } from "../../cont
 import { ErrorInfo } from "../../contracts/errors.ts";
 import { escapeLike } from "../db/open.ts";
 import { cursorPage } from "../db/page.ts";
+import { prepare } from "../db/prepared.ts";
 import type { Db } from "../db/schema.ts";
 
 /** Everything about a lease that decisions and answers need, from one query. */
@@ -118,8 +119,14 @@ function toDetail(row: Row): LeaseDetail {
   };
 }
 
+const findById = prepare((db, id: string) => details(leases(db)).where("lease.id", "=", id));
+const findOwn = prepare((db, userId: string, desktopPoolId: string) =>
+  details(leases(db)).where("lease.user_id", "=", userId).where("lease.desktop_pool_id", "=", desktopPoolId)
+    .where("lease.ended_at", "is", null)
+);
+
 export async function readLease(db: Db, id: string): Promise<LeaseDetail | undefined> {
-  const row = await details(leases(db)).where("lease.id", "=", id).executeTakeFirst();
+  const [row] = await findById(db, id);
   return row && toDetail(row);
 }
 
@@ -162,9 +169,7 @@ export async function readOwn(
   userId: string,
   desktopPoolId: string,
 ): Promise<LeaseDetail | undefined> {
-  const row = await details(leases(db))
-    .where("lease.user_id", "=", userId).where("lease.desktop_pool_id", "=", desktopPoolId)
-    .where("lease.ended_at", "is", null).executeTakeFirst();
+  const [row] = await findOwn(db, userId, desktopPoolId);
   return row && toDetail(row);
 }
 

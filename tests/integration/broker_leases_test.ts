@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { AppError } from "../../contracts/errors.ts";
 import type { Desktop } from "../../contracts/desktop.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Lab, type LabUser, startLab } from "../support/lab.ts";
+import { type Lab, type LabUser, quickBoot, startLab } from "../support/lab.ts";
 
 const open = async (lab: Lab, user: LabUser, terminal?: string): Promise<Desktop> =>
   (await user.call("getDesktop", { body: { desktopPoolId: lab.poolId, terminal } })).desktop;
@@ -207,14 +207,13 @@ Deno.test("a start that fails everywhere ends with the agent's words and frees t
 });
 
 Deno.test("a start that never ends is given up and says so (defect 16)", async () => {
-  await using lab = await startLab({ machines: 1, agent: { bootMs: null } });
+  await using lab = await startLab({ machines: 1, bootTimes: { ...quickBoot, secondMs: 10 } });
   const [user] = lab.users as [LabUser];
   await lab.admin.call("updateSettings", { body: { desktopStartSeconds: 10 } });
-  lab.agent.options.latencyMs = 3_000;
+  lab.agent.options.latencyMs = 1_000;
   const desktop = await open(lab, user);
   const failed = await untilState(user, desktop, "failed");
   assert.match(failed.error?.message ?? "", /was not ready after 10 s/);
-  lab.agent.options.latencyMs = 0;
 });
 
 Deno.test("a lease ends when its heartbeats are missing for the pool's time, and not before", async () => {

@@ -155,6 +155,7 @@ for (const afterUse of ["keep", "shutdown", "reset"] as const) {
           users: userCount,
           policy,
           virtualSnapshot: afterUse === "keep",
+          agent: { populateMs: 3, shutdownMs: 3, bootMs: 3 },
           now: () => clock.now,
         });
         const world: World = { lab, pools: [lab.poolId, await addPool(lab, policy)], clock, held: new Map() };

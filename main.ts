@@ -1,7 +1,7 @@
 /** The command table. Each mode is one lazy literal import: a client never loads the dashboard's code. */
 import { runCli } from "./lib/cli.ts";
 
-const exitCode = await runCli([
+runCli([
   {
     name: "dashboard",
     summary: "web interface, API and broker (one server)",
@@ -22,5 +22,4 @@ const exitCode = await runCli([
     summary: "print version, commit and runtime",
     load: async () => (await import("./lib/version_mode.ts")).command,
   },
-], Deno.args);
-Deno.exit(exitCode);
+], Deno.args).then((exitCode) => Deno.exit(exitCode));

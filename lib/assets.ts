@@ -1,6 +1,6 @@
 import { gunzipSync } from "node:zlib";
 import { AppError } from "../contracts/errors.ts";
-import { embeddedAssets } from "./embedded_assets.ts";
+import { embedded } from "./embedded_files.ts";
 
 /** A file that belongs to the program: a part of the web UI, or a licence text. */
 export interface Asset {
@@ -30,7 +30,7 @@ const cache = new Map<string, Asset>();
 
 /** Names of all assets, such as `index.html` and `assets/main-<hash>.js`. */
 export async function listAssets(): Promise<string[]> {
-  if (embeddedAssets) return Object.keys(embeddedAssets).sort();
+  if (embedded) return embedded.names.toSorted();
   return (await listFolder("")).sort();
 }
 
@@ -41,17 +41,14 @@ export async function listAssets(): Promise<string[]> {
 export async function readAsset(name: string): Promise<Asset | undefined> {
   const cached = cache.get(name);
   if (cached) return cached;
-  const asset = embeddedAssets ? readEmbedded(embeddedAssets, name) : await readFromSources(name);
+  const asset = embedded ? describeGzip(name, embedded.readGzip(name)) : await readFromSources(name);
   // A source tree may be bundled again while the program runs.
-  if (asset && embeddedAssets) cache.set(name, asset);
+  if (asset && embedded) cache.set(name, asset);
   return asset;
 }
 
-function readEmbedded(assets: Record<string, string>, name: string): Asset | undefined {
-  const packed = Object.hasOwn(assets, name) ? assets[name] : undefined;
-  if (packed === undefined) return undefined;
-  const gzipBytes = Uint8Array.fromBase64(packed);
-  return describe(name, new Uint8Array(gunzipSync(gzipBytes)), gzipBytes);
+function describeGzip(name: string, gzipBytes: Uint8Array | undefined): Asset | undefined {
+  return gzipBytes && describe(name, new Uint8Array(gunzipSync(gzipBytes)), gzipBytes);
 }
 
 async function readFromSources(name: string): Promise<Asset | undefined> {

@@ -5,11 +5,13 @@
 import * as esbuild from "esbuild";
 import { run } from "../lib/process.ts";
 import { bundleApp } from "./bundle_app.ts";
-import { writeUi } from "./bundle_ui.ts";
+import { gzip, writeUi } from "./bundle_ui.ts";
 import { packElf } from "./executable/pack_elf.ts";
+import { appendParts } from "./executable/parts.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const executable = `${root}dist/kvm-vdi`;
+const loader = `${root}scripts/executable/loader.js`;
 const stampFile = `${root}dist/kvm-vdi.stamp`;
 
 /** The executable needs neither configuration nor network, and reads no lock file or package of the folder it is in. */
@@ -82,13 +84,25 @@ async function readIfPresent(path: string): Promise<string | undefined> {
   }
 }
 
+type Parts = Parameters<typeof appendParts>[1];
+
 /** `deno compile` needs a denort binary; returns false where there is none, or only a fake one. */
-async function compileWithDenort(programPath: string, outPath: string): Promise<boolean> {
+async function compileWithDenort(outPath: string, parts: Parts, commit: string): Promise<boolean> {
   if (!Deno.env.get("DENORT_BIN")) return false;
-  const flags = ["--quiet", "--allow-all", "--no-config", "--no-lock", "--no-npm", "--output", outPath];
+  const flags = [
+    "--quiet",
+    "--allow-all",
+    "--no-config",
+    "--no-lock",
+    "--no-npm",
+    "--output",
+    outPath,
+    loader,
+  ];
   try {
-    await run([Deno.execPath(), "compile", ...flags, programPath], { timeoutMs: 120_000 });
-    await selfTest(outPath, "");
+    await run([Deno.execPath(), "compile", ...flags], { timeoutMs: 120_000 });
+    await appendParts(outPath, parts);
+    await selfTest(outPath, commit);
     return true;
   } catch (error) {
     console.log(`deno compile with DENORT_BIN does not work, packing instead: ${error}`);
@@ -105,21 +119,18 @@ async function selfTest(path: string, commit: string): Promise<void> {
 async function compile(commit: string): Promise<void> {
   const { program, ui, licenses } = await bundleApp(commit);
   await writeUi(ui);
-  const programPath = `${root}dist/program.js`;
   const newPath = `${executable}.new`;
-  await Deno.writeFile(programPath, program);
   await Deno.writeTextFile(`${root}dist/licenses.txt`, licenses);
-  const compiled = await compileWithDenort(programPath, newPath);
+  const files = await Promise.all(
+    ui.map(async ({ name, bytes }) => ({ name, gzipBytes: await gzip(bytes) })),
+  );
+  const parts = { program, files };
+  const compiled = await compileWithDenort(newPath, parts, commit);
   if (!compiled) {
     const stubPath = `${root}scripts/executable/stub.${Deno.build.arch}.bin`;
-    await packElf({
-      denoPath: Deno.execPath(),
-      stubPath,
-      programPath,
-      denoArguments,
-      environment,
-      outPath: newPath,
-    });
+    const denoPath = Deno.execPath();
+    await packElf({ denoPath, stubPath, programPath: loader, denoArguments, environment, outPath: newPath });
+    await appendParts(newPath, parts);
     await selfTest(newPath, commit);
   }
   await Deno.rename(newPath, executable);

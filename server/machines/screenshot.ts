@@ -4,7 +4,6 @@ import type { App } from "../app.ts";
 import { requireMachine } from "./service.ts";
 
 const freshMs = 2000;
-const mostKept = 500;
 
 interface Shot {
   takenAt: number;
@@ -34,10 +33,10 @@ export class Screenshots {
 
   async #take(id: string, png: Shot["png"]): Promise<Uint8Array<ArrayBuffer>> {
     const shot = { takenAt: this.app.now(), png };
-    this.#shots.delete(id);
+    for (const [other, { takenAt }] of this.#shots) {
+      if (shot.takenAt - takenAt >= freshMs) this.#shots.delete(other);
+    }
     this.#shots.set(id, shot);
-    const [oldest] = this.#shots.keys();
-    if (this.#shots.size > mostKept && oldest !== undefined) this.#shots.delete(oldest);
     try {
       return await png;
     } catch (error) {

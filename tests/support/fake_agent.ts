@@ -25,11 +25,12 @@ import {
 } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
 import type { HostFacts, HostLoad, ImageFile } from "../../contracts/hypervisor.ts";
-import type { MachineDisk, PowerAction } from "../../contracts/machine.ts";
+import type { MachineDisk } from "../../contracts/machine.ts";
 import { AgentUnreachable } from "../../server/agents/unreachable.ts";
 import type { z } from "zod";
-import { chainsOf, fakeDomain, fakeFacts, fakeLoad, firstDisk, tinyPng } from "./fake_domain.ts";
+import { chainsOf, fakeDomain, fakeFacts, fakeLoad, tinyPng } from "./fake_domain.ts";
 import { FakeJobs, type HeldKind } from "./fake_jobs.ts";
+import { FakePower, isUp } from "./fake_power.ts";
 import { EventQueue } from "./event_queue.ts";
 
 export interface FakeAgentOptions {
@@ -72,7 +73,7 @@ export class FakeAgent implements Agent, AsyncDisposable {
   readonly #streams = new Set<EventQueue<AgentEvent>>();
   readonly #failures = new Map<Method, unknown[]>();
   readonly #timers = new Map<ReturnType<typeof setTimeout>, () => void>();
-  readonly #asked = new Map<string, ReturnType<typeof setTimeout>[]>();
+  readonly #power = new FakePower(this);
   #offline = false;
   #frozen = false;
 
@@ -263,7 +264,7 @@ export class FakeAgent implements Agent, AsyncDisposable {
     return this.#answer("power", id, signal, () => {
       const domain = this.#requireManaged(id);
       this.#jobs.requireFree(id);
-      return this.#power(domain, PowerCommand.parse(command));
+      return this.#power.run(domain, PowerCommand.parse(command));
     });
   }
 
@@ -337,7 +338,7 @@ export class FakeAgent implements Agent, AsyncDisposable {
   /** Waits; ends early when the agent is disposed of. */
   wait(ms: number): Promise<void> {
     if (ms <= 0) return Promise.resolve();
-    return new Promise((resolve) => this.#later(ms, resolve, resolve));
+    return new Promise((resolve) => this.later(ms, resolve, resolve));
   }
 
   /** @throws {AppError} `not_found`. */
@@ -365,13 +366,19 @@ export class FakeAgent implements Agent, AsyncDisposable {
   }
 
   /** `atClose` is called instead when the agent is disposed of before. */
-  #later(ms: number, act: () => void, atClose = () => {}): ReturnType<typeof setTimeout> {
+  later(ms: number, act: () => void, atClose = () => {}): ReturnType<typeof setTimeout> {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       act();
     }, ms);
     this.#timers.set(timer, atClose);
     return timer;
+  }
+
+  /** Forgets what was to be done later. */
+  dropTimer(timer: ReturnType<typeof setTimeout>): void {
+    clearTimeout(timer);
+    this.#timers.delete(timer);
   }
 
   #requireOnline(): void {
@@ -393,119 +400,4 @@ export class FakeAgent implements Agent, AsyncDisposable {
     if (failures && failures.length > 0) throw failures.shift();
     return structuredClone(act());
   }
-
-  #power(domain: Domain, command: Required<PowerCommand>): Domain {
-    const { id } = domain;
-    switch (command.action) {
-      case "start":
-        return this.#start(domain, command.virtualSnapshot);
-      case "destroy":
-        return isUp(domain) ? this.#stop(id, "destroyed") : domain;
-      case "shutdown":
-        if (!isUp(domain)) return domain;
-        requireState(domain, "shut down", ["running"]);
-        return this.#ask(domain, command);
-      case "reboot":
-        requireState(domain, "reboot", ["running"]);
-        return this.#ask(domain, command);
-      case "suspend":
-        if (domain.state === "paused") return domain;
-        requireState(domain, "suspend", ["running"]);
-        return this.change(id, { state: "paused", guestAgent: false });
-      case "resume":
-        if (domain.state === "running") return domain;
-        requireState(domain, "resume", ["paused", "suspended"]);
-        return this.change(id, { state: "running" });
-    }
-  }
-
-  #start(domain: Domain, virtualSnapshot: boolean): Domain {
-    const { id, name, state } = domain;
-    if (state === "paused" || state === "suspended") {
-      throw new AppError("conflict", `Start ${name}: it is ${state}. Resume it instead.`);
-    }
-    if (isUp(domain)) {
-      if (!virtualSnapshot || domain.virtualSnapshot) return domain;
-      throw new AppError("conflict", `Start ${name} with a virtual snapshot: it runs without one already.`);
-    }
-    this.#requireBootable(domain, virtualSnapshot);
-    const started = this.change(id, { state: "running", stateReason: "booted", virtualSnapshot });
-    this.#boot(id);
-    return started;
-  }
-
-  #requireBootable(domain: Domain, virtualSnapshot: boolean): void {
-    const disk = firstDisk(domain);
-    if (domain.role === "vdi" && disk?.backingPath == null) {
-      throw new AppError("conflict", `Start ${domain.name}: it has no overlay yet. Populate it first.`);
-    }
-    const clones = [...this.domains.values()].filter((other) =>
-      disk?.path != null && other.disks.some(({ backingPath }) => backingPath === disk.path)
-    );
-    if (virtualSnapshot || clones.length === 0) return;
-    const names = clones.slice(0, 5).map(({ name }) => name).join(", ");
-    throw new AppError("conflict", `Start ${domain.name}: its image is the base of ${names}.`);
-  }
-
-  #boot(id: string): void {
-    if (this.options.bootMs === null) return;
-    this.#later(this.options.bootMs, () => {
-      const domain = this.domains.get(id);
-      if (domain?.state !== "running") return;
-      const tail = Number.parseInt(id.slice(-4), 16);
-      this.change(id, { guestAgent: true, addresses: [`10.0.${tail >> 8}.${tail & 255}`] });
-    });
-  }
-
-  #stop(id: string, stateReason: string): Domain {
-    this.#forgetAsked(id);
-    return this.change(id, {
-      state: "shut-off",
-      stateReason,
-      virtualSnapshot: false,
-      guestAgent: false,
-      addresses: [],
-      viewers: [],
-      pendingAction: null,
-    });
-  }
-
-  #forgetAsked(id: string): void {
-    for (const timer of this.#asked.get(id) ?? []) {
-      clearTimeout(timer);
-      this.#timers.delete(timer);
-    }
-    this.#asked.delete(id);
-  }
-
-  /** The guest obeys after a while, or the time is up. */
-  #ask(domain: Domain, { action, timeoutSeconds, force }: Required<PowerCommand>): Domain {
-    const { id } = domain;
-    const asked = this.change(id, { pendingAction: action });
-    const { shutdownMs } = this.options;
-    const obey = shutdownMs === null ? [] : [this.#later(shutdownMs, () => this.#obey(id, action))];
-    const giveUp = this.#later(timeoutSeconds * 1000, () => {
-      if (this.domains.get(id)?.pendingAction !== action) return;
-      if (force) this.#obey(id, action);
-      else this.change(id, { pendingAction: null });
-    });
-    this.#asked.set(id, [...obey, giveUp]);
-    return asked;
-  }
-
-  #obey(id: string, action: PowerAction): void {
-    const domain = this.domains.get(id);
-    if (!domain || domain.pendingAction !== action) return;
-    this.#forgetAsked(id);
-    if (action === "shutdown") return void this.#stop(id, "shutdown");
-    this.change(id, { pendingAction: null, guestAgent: false });
-    this.#boot(id);
-  }
-}
-
-export const isUp = ({ state }: Domain) => state !== "shut-off" && state !== "crashed";
-
-function requireState(domain: Domain, verb: string, states: Domain["state"][]): void {
-  if (states.includes(domain.state)) return;
-  throw new AppError("conflict", `Could not ${verb} ${domain.name}: it is ${domain.state}.`);
 }

@@ -13,7 +13,9 @@ const fields = Object.fromEntries(
   file.split("\n").filter((line) => line.includes("=")).map((line) => line.split(/=(.*)/s).slice(0, 2)),
 );
 const report = Deno.env.get("FAKE_VIEWER_REPORT");
-if (report) await Deno.writeTextFile(report, `${JSON.stringify({ args: Deno.args, fields })}\n`, { append: true });
+if (report) {
+  await Deno.writeTextFile(report, `${JSON.stringify({ args: Deno.args, fields })}\n`, { append: true });
+}
 
 const forever = () => new Promise<never>(() => setInterval(() => {}, 1_000));
 if (behaviour === "blind") await forever();

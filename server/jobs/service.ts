@@ -42,11 +42,15 @@ export class Jobs {
 
   /** Takes up what was open when the dashboard ended. Agents' jobs go on when their agent connects. */
   async recover(): Promise<void> {
+    const hypervisorIds = new Set<string>();
     for (const stored of await findOpenJobs(this.options.db)) {
       const open = this.#ledger.remember(stored);
-      if (open.hypervisorId !== null) continue;
-      if (this.#ledger.behaviours.get(open.job.kind)?.resumable) this.#ledger.track(this.#run(open));
+      if (open.hypervisorId !== null) hypervisorIds.add(open.hypervisorId);
+      else if (this.#ledger.behaviours.get(open.job.kind)?.resumable) this.#ledger.track(this.#run(open));
       else await this.#ledger.close(open, "interrupted", interruptedByRestart);
+    }
+    for (const id of hypervisorIds) {
+      if (this.options.agents.status(id).usable) await this.#reconcile(id, []);
     }
   }
 

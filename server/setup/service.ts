@@ -5,14 +5,13 @@ import type { Setup } from "../../contracts/user.ts";
 import type { App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import { deleteOwnValue, readOwnValue, writeOwnValue } from "../settings/service.ts";
-import { insertNewUser } from "../users/service.ts";
+import { createFirstAdmin, isAdministered } from "../users/service.ts";
 import { type SignedIn, startSession } from "../users/sign_in.ts";
-import { hasAdmin, userRow } from "../users/store.ts";
 
 const tokenKey = "setup-token";
 const digest = (token: string) => createHash("sha256").update(token).digest();
 
-export const isSetupRequired = async (app: Pick<App, "db">) => !await hasAdmin(app.db);
+export const isSetupRequired = async (app: Pick<App, "db">) => !await isAdministered(app);
 
 /** Makes the one-time token of the setup link, which voids the one of an earlier start; null once there is an admin. */
 export async function makeSetupToken(app: Pick<App, "db">): Promise<string | null> {
@@ -32,13 +31,7 @@ export async function setUp(
   address: string | null,
 ): Promise<SignedIn> {
   await requireToken(app, input.token);
-  const passwordHash = await app.passwords.hash(input.password);
-  const row = userRow({ ...input, role: "admin", passwordHash }, app.now());
-  await app.db.transaction().execute(async (trx) => {
-    if (await hasAdmin(trx)) throw alreadyDone();
-    await insertNewUser(trx, row);
-    await deleteOwnValue(trx, tokenKey);
-  });
+  const row = await createFirstAdmin(app, input, (trx) => deleteOwnValue(trx, tokenKey));
   if (input.siteName !== undefined) await app.settings.change(app.db, { siteName: input.siteName });
   await audit(app, {
     actor: { username: row.username, address },
@@ -50,7 +43,9 @@ export async function setUp(
 }
 
 async function requireToken(app: App, token: string): Promise<void> {
-  if (!await isSetupRequired(app)) throw alreadyDone();
+  if (!await isSetupRequired(app)) {
+    throw new AppError("conflict", "The setup was done already. Sign in as an admin.");
+  }
   const expected = await readOwnValue(app.db, tokenKey);
   if (expected !== null && timingSafeEqual(Buffer.from(expected, "base64url"), digest(token))) return;
   throw new AppError(
@@ -58,5 +53,3 @@ async function requireToken(app: App, token: string): Promise<void> {
     "This setup link is not valid. Use the one that the dashboard printed when it was last started.",
   );
 }
-
-const alreadyDone = () => new AppError("conflict", "The setup was done already. Sign in as an admin.");

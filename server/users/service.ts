@@ -10,6 +10,7 @@ import {
   countAdmins,
   deleteUserRow,
   findUser,
+  hasAdmin,
   insertUser,
   renderUsers,
   userRow,
@@ -49,7 +50,33 @@ export async function createUser(app: App, input: z.output<typeof CreateUser>, a
   return await getUser(app, row.id);
 }
 
-export async function insertNewUser(db: Db, row: UserRow): Promise<void> {
+/** Whether there is anybody who is, or was, an admin. */
+export const isAdministered = (app: Pick<App, "db">) => hasAdmin(app.db);
+
+/**
+ * Makes the first admin, together with `also` or not at all.
+ * @throws {AppError} `conflict` when there is an admin.
+ */
+export async function createFirstAdmin(
+  app: App,
+  input: Pick<z.output<typeof CreateUser>, "username" | "displayName" | "password">,
+  also: (trx: Db) => Promise<void>,
+): Promise<UserRow> {
+  const row = userRow(
+    { ...input, role: "admin", passwordHash: await app.passwords.hash(input.password) },
+    app.now(),
+  );
+  await app.db.transaction().execute(async (trx) => {
+    if (await hasAdmin(trx)) {
+      throw new AppError("conflict", "The setup was done already. Sign in as an admin.");
+    }
+    await insertNewUser(trx, row);
+    await also(trx);
+  });
+  return row;
+}
+
+async function insertNewUser(db: Db, row: UserRow): Promise<void> {
   try {
     await insertUser(db, row);
   } catch (error) {

@@ -26,6 +26,8 @@ Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong options.`,
 
 /** Runs the dashboard in this process until it is told to stop. */
 async function serve(config: DashboardConfig, { signal, log }: ModeContext): Promise<void> {
+  // Database and backups hold password hashes.
+  Deno.umask(0o077);
   const dashboard = await startDashboard({
     config,
     log,

@@ -69,12 +69,7 @@ export function ConsoleBar({ kind, id, title, screen, powerItems, open, onOpen }
           />
         )}
         <KeysMenu screen={screen} disabled={!connected} onDone={backToScreen} />
-        <ViewMenu
-          kind={kind}
-          onViewer={() => void toViewer.run()}
-          onReconnect={screen.reconnect}
-          onDone={backToScreen}
-        />
+        <ViewMenu onViewer={() => void toViewer.run()} onDone={backToScreen} />
         {powerItems && <BarMenu label="Power" icon={<PowerOffIcon />} disabled={false}>{powerItems}</BarMenu>}
         <Button
           variant="plain"
@@ -184,9 +179,7 @@ function KeysMenu({ screen, disabled, onDone }: { screen: Console; disabled: boo
 }
 
 interface ViewMenuProps {
-  kind: ConsoleKind;
   onViewer: () => void;
-  onReconnect: () => void;
   onDone: () => void;
 }
 

@@ -139,6 +139,7 @@ export class Jobs {
     let failure: unknown;
     try {
       await files.write(kept);
+      abort.signal.throwIfAborted();
       const operation = operations[kept.operation.kind] as JobOperation<KeptJob["operation"]>;
       await operation.run(host, kept.operation, {
         signal: abort.signal,

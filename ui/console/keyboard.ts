@@ -103,6 +103,9 @@ export class GuestKeyboard {
     this.#queue.length = 0;
     this.#guestLocks = null;
     clearTimeout(this.#heldControl);
+    this.#heldControl = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #send(code: string, down: boolean): void {

@@ -38,7 +38,11 @@ function startKeyboard(platform: "mac" | "windows" | "other" = "other") {
       );
     },
   });
-  const settled = () => keyboard.type("");
+  /** Waits until all is sent, and ends the keyboard. */
+  const settled = async () => {
+    await keyboard.type("");
+    keyboard.reset();
+  };
   return { keyboard, sent, settled, menus: () => menus };
 }
 
@@ -119,6 +123,7 @@ Deno.test("GuestKeyboard.type() types text and names what has no key", async () 
   const { keyboard, sent } = startKeyboard();
   assert.equal(await keyboard.type("aB€\n"), "€");
   assert.deepEqual(sent, [0x1e, 0x9e, 0x2a, 0x30, 0xb0, 0xaa, 0x1c, 0x9c]);
+  keyboard.reset();
 });
 
 Deno.test("GuestKeyboard adds the Shift that an on-screen keyboard leaves out, but not where there is one", async () => {

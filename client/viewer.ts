@@ -21,16 +21,13 @@ export const viewerArgv = (program: string, kiosk: boolean): string[] => [
   "-",
 ];
 
-/**
- * How it ended: `closed` by the user; `lost`, the display was closed from the other side; `stopped` by the signal;
- * `failed`, the viewer never opened the display.
- */
-export type ViewerEnd = "closed" | "lost" | "stopped" | "failed";
+/** How it ended: `closed` by the user; `lost`, the display was closed from the other side; `stopped` by the signal. */
+export type ViewerEnd = "closed" | "lost" | "stopped";
 
 /**
  * Runs the viewer until it ends or is ended. remote-viewer shows errors in a dialog and never exits then, so it is ended
  * when it does not open the display in time, or does not leave once the display is closed.
- * @throws {ClientError} when the viewer cannot be started
+ * @throws {ClientError} when the viewer cannot be started or does not open the display
  */
 export async function showDesktop(
   dashboard: Dashboard,
@@ -58,16 +55,23 @@ export async function showDesktop(
   });
   const port = await tunnel.listen();
   stopAfter(options.openTimeoutMs);
-  try {
-    const viewer = startViewer(options.argv, AbortSignal.any([signal, stop.signal]));
-    await hand(viewer, toVvFile(connection, port));
-    await viewer.status;
-  } finally {
-    clearTimeout(watchdog);
-  }
+  const viewer = startViewer(options.argv, AbortSignal.any([signal, stop.signal]));
+  await hand(viewer, toVvFile(connection, port));
+  const { code } = await viewer.status;
+  clearTimeout(watchdog);
   if (signal.aborted) return "stopped";
-  if (!opened) return "failed";
+  if (!opened) throw viewerFailed(options.argv, code, viewer.stderrTail());
   return byDashboard ? "lost" : "closed";
+}
+
+/** What shells, and setpriv as they, answer when there is no such program. */
+const noSuchProgram = 127;
+
+function viewerFailed([program]: string[], code: number, stderr: string): ClientError {
+  const why = code === noSuchProgram
+    ? `${program} could not be started: is the package virt-viewer installed?`
+    : `${program} did not open the display. ${stderr.split("\n").at(-1) ?? ""}`.trim();
+  return new ClientError(exitCodes.viewerFailed, why);
 }
 
 function startViewer(argv: string[], signal: AbortSignal): RunningProcess {
@@ -83,11 +87,7 @@ function startViewer(argv: string[], signal: AbortSignal): RunningProcess {
     });
   } catch (error) {
     if (!(error instanceof ProcessError)) throw error;
-    throw new ClientError(
-      exitCodes.viewerFailed,
-      `${argv[0]} could not be started: is the package virt-viewer installed?`,
-      { cause: error },
-    );
+    throw viewerFailed(argv, noSuchProgram, "");
   }
 }
 

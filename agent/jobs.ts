@@ -153,12 +153,17 @@ export class Jobs {
     this.#runQueued();
   }
 
-  async #finish({ kept, abort, progressTimer }: Work, failure: unknown): Promise<void> {
+  async #finish(work: Work, failure: unknown): Promise<void> {
+    const { kept, abort, progressTimer } = work;
     clearTimeout(progressTimer);
+    await this.#endAs(kept, abort.signal, failure);
     this.#work.delete(kept.job.id);
+  }
+
+  async #endAs(kept: KeptJob, signal: AbortSignal, failure: unknown): Promise<void> {
     if (failure === undefined) return await this.#end(kept, "succeeded");
-    if (abort.signal.aborted) {
-      const reason = abort.signal.reason as AppError;
+    if (signal.aborted) {
+      const reason = signal.reason as AppError;
       return await this.#end(kept, reason.code === "interrupted" ? "interrupted" : "cancelled", reason);
     }
     this.#options.host.log.error({ err: failure, jobId: kept.job.id, kind: kept.job.kind }, "job failed");

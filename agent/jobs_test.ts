@@ -52,7 +52,9 @@ async function withJobs(
       onChange: (job) => told.push(job),
     });
   try {
-    await body(await load(), told, load, entered.promise);
+    const jobs = await load();
+    await body(jobs, told, load, entered.promise);
+    await jobs.stop();
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

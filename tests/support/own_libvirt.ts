@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { run, type RunningProcess, spawn } from "../../lib/process.ts";
 import { eventually } from "./eventually.ts";
 

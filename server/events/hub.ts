@@ -44,6 +44,8 @@ export interface HubTimes {
 
 const defaultTimes: HubTimes = { collectMs: 100, overviewMs: 1_000, loadMs: 5_000, keepAliveMs: 15_000 };
 
+const maxStreamsPerSession = 32;
+
 interface Client {
   session: LiveSession;
   /** Admins and operators. */
@@ -93,6 +95,7 @@ export class EventHub {
     if (this.app.signal.aborted) throw new AppError("unavailable", "The dashboard is shutting down.");
     const staff = session.user.role !== "user";
     const client: Client = { session, staff, stream: new EventStream(() => this.#clients.delete(client)) };
+    this.#makeRoom(session);
     this.#clients.add(client);
     try {
       const [overview, jobs, desktops] = await Promise.all([
@@ -172,15 +175,18 @@ export class EventHub {
 
   async #tellPools(): Promise<void> {
     let offersChanged = false;
+    const seen = new Set<string>();
     for (const desktopPool of await this.sources.desktopPools()) {
       const { id, name, description, enabled, counts, policy } = desktopPool;
       const pool = JSON.stringify(desktopPool);
       const offer = JSON.stringify([name, description, enabled, counts.free > 0, policy.userPower]);
       const told = this.#toldPools.get(id);
+      seen.add(id);
       this.#toldPools.set(id, { pool, offer });
       if (told?.pool !== pool) this.#send({ type: "desktop-pool", desktopPool });
       if (told !== undefined && told.offer !== offer) offersChanged = true;
     }
+    for (const id of this.#toldPools.keys()) if (!seen.has(id)) this.#toldPools.delete(id);
     if (offersChanged) this.#send({ type: "my-desktop-pools" }, () => true);
   }
 
@@ -222,6 +228,12 @@ export class EventHub {
   #postpone(leave: (next: Pending) => void, delayMs: number): void {
     leave(this.#pending);
     this.#schedule(Math.max(delayMs, this.#times.collectMs));
+  }
+
+  /** One stream a tab is usual; a program that keeps opening them loses its oldest. */
+  #makeRoom({ key }: LiveSession): void {
+    const own = [...this.#clients].filter(({ session }) => session.key === key);
+    for (const { stream } of own.slice(0, Math.max(0, own.length + 1 - maxStreamsPerSession))) stream.close();
   }
 
   #hasStaff(): boolean {

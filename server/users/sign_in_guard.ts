@@ -2,8 +2,11 @@ import { AppError } from "../../contracts/errors.ts";
 import type { Db } from "../db/schema.ts";
 import { listFailedSignIns, usernameKey, writeFailedSignIns } from "./store.ts";
 
-interface Account {
+/** What is known of one user name or one address. */
+interface Counter {
   failures: number;
+  /** When the first of the failures was, Unix ms. */
+  since: number;
   /** Unix ms; null: not locked. */
   lockedUntil: number | null;
   /** Attempts whose outcome is not known yet. */
@@ -16,17 +19,17 @@ export interface GuardLimits {
   lockMs: number;
 }
 
-const maxAccounts = 20_000;
+const maxCounters = 20_000;
 /** Wrong passwords from one address, in multiples of those that lock an account: a class room signs in at once. */
 const addressFactor = 20;
 
 /**
  * Stops guessing. Counts wrong passwords per user name, whether there is such a user or not, and per address; never
- * more attempts run at once on a name than it has left. Of real users the count outlives a restart.
+ * more attempts run at once than are left. Of real users the count outlives a restart.
  */
 export class SignInGuard {
-  readonly #accounts = new Map<string, Account>();
-  readonly #addresses = new Map<string, { failures: number; since: number }>();
+  readonly #names = new Map<string, Counter>();
+  readonly #addresses = new Map<string, Counter>();
 
   private constructor(
     private readonly db: Db,
@@ -37,9 +40,9 @@ export class SignInGuard {
   static async load(db: Db, now: () => number, limits: () => GuardLimits): Promise<SignInGuard> {
     const guard = new SignInGuard(db, now, limits);
     for (const row of await listFailedSignIns(db)) {
-      const account = guard.#account(row.username_key);
-      account.failures = row.failed_sign_ins;
-      account.lockedUntil = row.locked_until;
+      const counter = guard.#counter(guard.#names, row.username_key);
+      counter.failures = row.failed_sign_ins;
+      counter.lockedUntil = row.locked_until;
     }
     return guard;
   }
@@ -53,91 +56,92 @@ export class SignInGuard {
     address: string | null,
     attempt: () => Promise<T | null>,
   ): Promise<T | null> {
-    const key = usernameKey(username);
-    this.#requireAddress(address);
-    const account = await this.#enter(key);
-    try {
-      const result = await attempt();
-      if (result === null) await this.#fail(key, account, address);
-      else if (account.failures > 0) await this.#reset(key, account);
-      return result;
-    } finally {
-      account.pending--;
-      // All of them: who finds the name locked now does not wake anybody else.
-      for (const wake of account.waiting.splice(0)) wake();
-    }
+    const name = usernameKey(username);
+    return await this.#counted(
+      this.#addresses,
+      address ?? "",
+      addressFactor,
+      () =>
+        this.#counted(this.#names, name, 1, async () => {
+          const result = await attempt();
+          const counter = this.#counter(this.#names, name);
+          if (result !== null && counter.failures > 0) await this.#reset(name);
+          return result;
+        }),
+    );
   }
 
   /** Ends a lockout. */
   async unlock(username: string): Promise<void> {
-    const key = usernameKey(username);
-    await this.#reset(key, this.#account(key));
+    await this.#reset(usernameKey(username));
   }
 
-  async #enter(key: string): Promise<Account> {
+  /** Runs an attempt under one counter, which allows `factor` times the usual number of failures. */
+  async #counted<T>(
+    counters: Map<string, Counter>,
+    key: string,
+    factor: number,
+    attempt: () => Promise<T | null>,
+  ): Promise<T | null> {
+    const counter = await this.#enter(counters, key, factor);
+    try {
+      const result = await attempt();
+      if (result === null) await this.#fail(counters, key, counter, factor);
+      return result;
+    } finally {
+      counter.pending--;
+      // All of them: who finds the counter locked now does not wake anybody else.
+      for (const wake of counter.waiting.splice(0)) wake();
+    }
+  }
+
+  async #enter(counters: Map<string, Counter>, key: string, factor: number): Promise<Counter> {
     for (;;) {
-      const account = this.#account(key);
-      const { attempts } = this.limits();
-      if (account.lockedUntil !== null) {
-        if (account.lockedUntil > this.now()) throw tooMany(account.lockedUntil - this.now());
-        account.lockedUntil = null;
-        account.failures = 0;
+      const counter = this.#counter(counters, key);
+      const { attempts, lockMs } = this.limits();
+      if (counter.lockedUntil !== null) {
+        if (counter.lockedUntil > this.now()) throw tooMany(counter.lockedUntil - this.now());
+        Object.assign(counter, { lockedUntil: null, failures: 0 });
       }
-      if (account.pending === 0 || account.failures + account.pending < attempts) {
-        account.pending++;
-        return account;
+      // An address has many users, some of whom mistype every day.
+      if (counters === this.#addresses && counter.since + lockMs < this.now()) counter.failures = 0;
+      if (counter.pending === 0 || counter.failures + counter.pending < attempts * factor) {
+        counter.pending++;
+        return counter;
       }
-      await new Promise<void>((resolve) => account.waiting.push(resolve));
+      await new Promise<void>((resolve) => counter.waiting.push(resolve));
     }
   }
 
-  async #fail(key: string, account: Account, address: string | null): Promise<void> {
+  async #fail(counters: Map<string, Counter>, key: string, counter: Counter, factor: number): Promise<void> {
     const { attempts, lockMs } = this.limits();
-    account.failures++;
-    if (account.failures >= attempts) account.lockedUntil = this.now() + lockMs;
-    if (address !== null) this.#addressRecord(address).failures++;
-    await writeFailedSignIns(this.db, key, account.failures, account.lockedUntil);
+    if (counter.failures++ === 0) counter.since = this.now();
+    if (counter.failures >= attempts * factor) counter.lockedUntil = this.now() + lockMs;
+    if (counters !== this.#names) return;
+    await writeFailedSignIns(this.db, key, counter.failures, counter.lockedUntil);
   }
 
-  async #reset(key: string, account: Account): Promise<void> {
-    account.failures = 0;
-    account.lockedUntil = null;
-    await writeFailedSignIns(this.db, key, 0, null);
+  async #reset(name: string): Promise<void> {
+    Object.assign(this.#counter(this.#names, name), { failures: 0, lockedUntil: null });
+    await writeFailedSignIns(this.db, name, 0, null);
   }
 
-  #requireAddress(address: string | null): void {
-    const { attempts, lockMs } = this.limits();
-    if (address === null) return;
-    const record = this.#addressRecord(address);
-    if (record.failures >= attempts * addressFactor) throw tooMany(record.since + lockMs - this.now());
-  }
-
-  #addressRecord(address: string) {
-    const old = this.#addresses.get(address);
-    if (old && old.since + this.limits().lockMs > this.now()) return old;
-    const record = { failures: 0, since: this.now() };
-    this.#addresses.delete(address);
-    this.#addresses.set(address, record);
-    if (this.#addresses.size > maxAccounts) this.#addresses.delete(this.#addresses.keys().next().value!);
-    return record;
-  }
-
-  #account(key: string): Account {
-    let account = this.#accounts.get(key);
-    if (!account) {
-      account = { failures: 0, lockedUntil: null, pending: 0, waiting: [] };
-      this.#accounts.set(key, account);
-      if (this.#accounts.size > maxAccounts) this.#forgetOne();
+  #counter(counters: Map<string, Counter>, key: string): Counter {
+    let counter = counters.get(key);
+    if (!counter) {
+      counter = { failures: 0, since: 0, lockedUntil: null, pending: 0, waiting: [] };
+      counters.set(key, counter);
+      if (counters.size > maxCounters) this.#forgetOne(counters);
     }
-    return account;
+    return counter;
   }
 
-  /** Makes room: the oldest name on which nothing is going on and which is not locked. */
-  #forgetOne(): void {
-    for (const [key, account] of this.#accounts) {
-      const locked = account.lockedUntil !== null && account.lockedUntil > this.now();
-      if (account.pending > 0 || locked) continue;
-      this.#accounts.delete(key);
+  /** Makes room: the oldest on which nothing is going on and which is not locked. */
+  #forgetOne(counters: Map<string, Counter>): void {
+    for (const [key, counter] of counters) {
+      const locked = counter.lockedUntil !== null && counter.lockedUntil > this.now();
+      if (counter.pending > 0 || locked) continue;
+      counters.delete(key);
       return;
     }
   }

@@ -78,6 +78,31 @@ Deno.test("SignInGuard slows an address that tries many names", async () => {
   assert.equal(await test.guard.attempt("alice", "10.0.0.10", right), "welcome");
 });
 
+Deno.test("SignInGuard lets one address try only so much at once", async () => {
+  await using test = await makeGuard();
+  let tried = 0;
+  const slowlyWrong = async () => {
+    tried++;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    return null;
+  };
+  const attempts = Array.from(
+    { length: 500 },
+    (_, i) => test.guard.attempt(`u${i}`, "10.0.0.9", slowlyWrong),
+  );
+  await Promise.allSettled(attempts);
+  assert.equal(tried, limits.attempts * 20);
+});
+
+Deno.test("SignInGuard forgives an address what was long ago", async () => {
+  await using test = await makeGuard();
+  for (let round = 0; round < 5; round++) {
+    for (let i = 0; i < 50; i++) await test.guard.attempt(`r${round}u${i}`, "10.0.0.9", wrong);
+    test.clock.now += limits.lockMs + 1;
+  }
+  assert.equal(await test.guard.attempt("alice", "10.0.0.9", right), "welcome");
+});
+
 Deno.test("SignInGuard remembers a lock over a restart, and unlock() ends it", async () => {
   await using test = await makeGuard();
   for (let i = 0; i < 3; i++) await test.guard.attempt("alice", null, wrong);

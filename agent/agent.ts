@@ -25,6 +25,7 @@ import { Locks } from "./locks.ts";
 import { jobOperations } from "./operations/job_operations.ts";
 import { Power } from "./operations/power.ts";
 import { sweepScratch } from "./operations/scratch.ts";
+import { sweepScreenshots } from "./operations/screenshot.ts";
 import { isUp } from "./operations/start_machine.ts";
 import { Tickets } from "./operations/ticket.ts";
 import { claimSocket, lockStateDir } from "./socket.ts";
@@ -83,6 +84,7 @@ export class Agent {
     await makeDirectories(config);
     undo.use(await lockStateDir(config.stateDir));
     await claimSocket(config.socketPath);
+    await sweepScreenshots(config);
     const acceleration = await chooseAcceleration(config);
     log.info(acceleration, "acceleration of new machines");
     const [facts, load] = [await readBareFacts(config, acceleration), await new LoadMeter().readHost(config)];

@@ -51,14 +51,15 @@ export class Reactions {
 
   /** Asks the guest's agent, else the network's leases, for its addresses. */
   async lookUpAddresses(id: string): Promise<void> {
-    const { domains, virsh } = this.host;
+    const { domains, log, virsh } = this.host;
     const domain = domains.get(id);
     if (domain?.state !== "running") return;
-    const sources = domain.guestAgent ? ["agent", "lease"] as const : ["lease"] as const;
-    for (const source of sources) {
-      const addresses = await virsh.addresses(id, source);
-      if (addresses.length > 0) return domains.setAddresses(id, addresses);
-    }
+    const told = domain.guestAgent && await virsh.addresses(id, "agent").catch((error) => {
+      log.debug({ err: error, machineId: id }, "the guest agent does not tell its addresses");
+      return [];
+    });
+    const addresses = told && told.length > 0 ? told : await virsh.addresses(id, "lease");
+    if (addresses.length > 0) domains.setAddresses(id, addresses);
   }
 
   async #handle(event: LibvirtEvent): Promise<void> {

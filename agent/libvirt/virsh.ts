@@ -5,6 +5,9 @@ import { ProcessError, run, type RunningProcess, type RunResult, spawn } from ".
 /** How long one command may take; a libvirtd that hangs must not hang the agent. */
 const defaultTimeoutMs = 60_000;
 
+/** Two hundred machines started at once must not be two hundred processes at once. */
+const mostAtOnce = 24;
+
 /** One argument of a process can hold 128 KiB. */
 const commandsPerBatch = 800;
 
@@ -28,6 +31,8 @@ export interface UpdateDeviceOptions {
  * @throws {AppError} everything: `hypervisor_failed` with a `ProcessError` as cause; the signal's reason on abort.
  */
 export class Virsh {
+  readonly #turns = new Turns(mostAtOnce);
+
   constructor(readonly uri: string) {}
 
   /** UUIDs of the domains, in libvirt's order. Never fewer than there are: a failed listing throws. */
@@ -237,6 +242,7 @@ export class Virsh {
   }
 
   async #run(args: string[], { what, signal, stdin, timeoutMs }: CommandOptions): Promise<RunResult> {
+    using _turn = await this.#turns.take();
     try {
       return await run(["virsh", "-q", "-c", this.uri, ...args], {
         stdin,
@@ -247,6 +253,24 @@ export class Virsh {
       if (signal?.aborted) throw error;
       throw failure(what, error);
     }
+  }
+}
+
+/** Lets a number of holders in at a time, the others in their order. */
+class Turns {
+  readonly #waiting: (() => void)[] = [];
+  constructor(private free: number) {}
+
+  async take(): Promise<Disposable> {
+    if (this.free > 0) this.free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return { [Symbol.dispose]: () => this.#pass() };
+  }
+
+  #pass(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.free++;
   }
 }
 

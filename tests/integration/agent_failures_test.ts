@@ -81,6 +81,12 @@ Deno.test("SIGTERM interrupts a running copy, undoes it and ends with exit code 
   assert.equal((await agent.jobs()).find((job) => job.id === id)?.state, "interrupted");
 });
 
+Deno.test("--exit-with-parent ends the agent with exit code 0 when its standard input ends", async () => {
+  await using hypervisor = await TestHypervisor.start({ prefix: "a1-" });
+  assert.equal(await hypervisor.orphanAgent(), 0);
+  assert.ok(!(await hypervisor.files(hypervisor.dir)).includes("agent.sock"));
+});
+
 Deno.test("a second agent on the same socket or state directory refuses to start", async () => {
   await using hypervisor = await TestHypervisor.start({ prefix: "a1-" });
   const other = TestHypervisor.startIn(hypervisor.dir, { prefix: "a1-" });

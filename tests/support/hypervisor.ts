@@ -57,8 +57,13 @@ export class TestHypervisor implements AsyncDisposable {
     const argv = selfCommand([
       "agent",
       ...["--socket", this.socketPath, "--state-dir", this.dir, "--domain-type", "qemu"],
+      "--exit-with-parent",
     ]);
-    this.#process = spawn([...this.options.enter ?? [], ...argv], { stderr: "piped", cwd: root });
+    this.#process = spawn([...this.options.enter ?? [], ...argv], {
+      stdin: true,
+      stderr: "piped",
+      cwd: root,
+    });
     const { status, stderrTail, pid } = this.#process;
     const ended = status.then(({ code }) => {
       throw new Error(`The agent ended with exit code ${code}: ${stderrTail()}`);
@@ -91,6 +96,13 @@ export class TestHypervisor implements AsyncDisposable {
     await this.events[Symbol.asyncDispose]();
     Deno.kill(this.pid, "SIGKILL");
     await this.#process!.status;
+  }
+
+  /** Ends the agent's standard input, as a supervisor that died does; resolves with the exit code. */
+  async orphanAgent(): Promise<number> {
+    await this.events[Symbol.asyncDispose]();
+    await this.#process!.closeStdin();
+    return (await this.#process!.status).code;
   }
 
   /** Everything that the agent logged lately. */

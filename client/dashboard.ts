@@ -28,7 +28,7 @@ export class UntrustedCertificate extends AppError {
       "unavailable",
       `The certificate of ${url.origin} is not trusted (${cause.message}). ${remedy}\n` +
         `  curl -k -o ca.pem ${url.origin}/ca.pem\n` +
-        `Compare its fingerprint with the one that the dashboard printed when it started and shows in its settings:\n` +
+        `and compare its fingerprint with that of the file certificates/ca.pem in the dashboard's data directory:\n` +
         `  openssl x509 -in ca.pem -noout -fingerprint -sha256\n` +
         `Then start the client with --ca ca.pem.`,
       { cause },
@@ -81,7 +81,7 @@ export class Dashboard {
     const host = this.url.hostname.replace(/^\[|\]$/g, "");
     const port = Number(this.url.port || (this.#isSecure ? 443 : 80));
     if (!this.#isSecure) return connectPlain({ host, port, noDelay: true });
-    const socket = connectTls({ host, port, servername: host, ca: this.ca, ALPNProtocols: ["http/1.1"] });
+    const socket = connectTls({ host, port, ca: this.ca, ALPNProtocols: ["http/1.1"] });
     socket.setNoDelay(true);
     return socket;
   }

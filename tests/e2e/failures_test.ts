@@ -8,16 +8,17 @@ import { guestOf } from "../support/guest.ts";
 import { type ApiUser, Stand, virsh } from "../support/stand.ts";
 
 const recoveryMs = 10_000;
+const started = new AsyncDisposableStack();
 let stand: Stand;
 let golden: GoldenImage;
 let admin: ApiUser;
 
 Deno.test.beforeAll(async () => {
-  stand = await Stand.start({ prefix: "e2e-fail-" });
+  stand = started.use(await Stand.start({ prefix: "e2e-fail-" }));
   admin = await stand.admin();
   golden = await makeGoldenImage(stand, { vdis: 2 });
 });
-Deno.test.afterAll(() => stand[Symbol.asyncDispose]());
+Deno.test.afterAll(() => started.disposeAsync());
 
 /** Makes the source's disk large and full of noise, so that a copy of it takes some seconds. */
 async function makeSourceLarge(gibibytes: number): Promise<void> {

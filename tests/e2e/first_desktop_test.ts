@@ -12,21 +12,19 @@ import { Stand, virsh } from "../support/stand.ts";
 
 const password = "correct horse battery";
 const userPassword = "a phrase for dora";
+const started = new AsyncDisposableStack();
 let stand: Stand;
 let browser: TestBrowser;
 let admin: TestPage;
 const dialog = (page: Page) => page.getByRole("dialog");
 
 Deno.test.beforeAll(async () => {
-  stand = await Stand.start({ prefix: "e2e-first-" });
+  stand = started.use(await Stand.start({ prefix: "e2e-first-" }));
   await stand.demoImage();
-  browser = await startBrowser();
+  browser = started.use(await startBrowser());
   admin = await browser.open({ url: stand.setupLink!, width: 1440, height: 900 });
 });
-Deno.test.afterAll(async () => {
-  await browser[Symbol.asyncDispose]();
-  await stand[Symbol.asyncDispose]();
-});
+Deno.test.afterAll(() => started.disposeAsync());
 
 /** Fills the creation page's common fields with a small machine and submits it. */
 async function createMachine(page: Page, name: string, submit: string | RegExp): Promise<void> {

@@ -5,14 +5,15 @@ import { guestOf } from "../support/guest.ts";
 import { ApiError, Stand, virsh } from "../support/stand.ts";
 import { type GoldenImage, makeGoldenImage, makePool } from "../support/golden_image.ts";
 
+const started = new AsyncDisposableStack();
 let stand: Stand;
 let golden: GoldenImage;
 
 Deno.test.beforeAll(async () => {
-  stand = await Stand.start({ prefix: "e2e-persist-" });
+  stand = started.use(await Stand.start({ prefix: "e2e-persist-" }));
   golden = await makeGoldenImage(stand, { vdis: 2 });
 });
-Deno.test.afterAll(() => stand[Symbol.asyncDispose]());
+Deno.test.afterAll(() => started.disposeAsync());
 
 Deno.test("a vdi keeps what was written over power off while virtual snapshot is off", async () => {
   const admin = await stand.admin();

@@ -2,7 +2,9 @@
  * The product as it ships: dist/kvm-vdi with a dashboard and the agent of this host, on loopback, with directories of
  * its own. Everything goes through its public surface; what a test makes is removed with `await using`.
  */
+import { get } from "node:https";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import type { EndpointName } from "../../contracts/api.ts";
 import { ErrorBody } from "../../contracts/errors.ts";
 import { api, type BodyOf, type QueryOf, type ResultOf } from "../../contracts/api.ts";
@@ -46,12 +48,12 @@ export class ApiUser {
         ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
       },
     );
-    const text = await response.text();
+    const answer = await response.text();
     if (!response.ok) {
-      const { error } = ErrorBody.parse(JSON.parse(text));
+      const { error } = ErrorBody.parse(JSON.parse(answer));
       throw new ApiError(response.status, error.code, error.message);
     }
-    return endpoint.result.parse(text === "" ? undefined : JSON.parse(text)) as ResultOf<N>;
+    return endpoint.result.parse(answer === "" ? undefined : JSON.parse(answer)) as ResultOf<N>;
   }
 
   machine = async (id: string): Promise<Machine> => (await this.call("getMachine", { id })).machine;
@@ -127,6 +129,8 @@ export class Stand implements AsyncDisposable {
     await Deno.chmod(dir, 0o755);
     const stand = new Stand(prefix, dir);
     try {
+      // What a run before this one left when it was killed.
+      await removeDomains(prefix);
       await Deno.mkdir(join(stand.agentDir, "images"), { recursive: true });
       await Deno.mkdir(join(stand.agentDir, "iso"), { recursive: true });
       stand.#port = freePort();
@@ -177,10 +181,16 @@ export class Stand implements AsyncDisposable {
     await ready;
   }
 
-  /** The dashboard's certificate authority, as a client would download it. */
+  /** The dashboard's certificate authority, as an admin downloads it before anything is trusted. */
   async certificate(): Promise<string> {
-    const insecure = await run(["curl", "--silent", "--fail", "--insecure", `${this.url}/ca.pem`]);
-    return insecure.stdout;
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    get(
+      `${this.url}/ca.pem`,
+      { rejectUnauthorized: false },
+      (response) => text(response).then(resolve, reject),
+    )
+      .on("error", reject);
+    return await promise;
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {

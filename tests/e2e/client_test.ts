@@ -1,0 +1,120 @@
+/** The thin client: dist/kvm-vdi client with the real remote-viewer on a virtual screen, and a real guest. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type RunningProcess, spawn } from "../../lib/process.ts";
+import { eventually } from "../support/eventually.ts";
+import { type GoldenImage, makeGoldenImage, makePool, type TestPool } from "../support/golden_image.ts";
+import { guestOf } from "../support/guest.ts";
+import { type Screen, startScreen } from "../support/screen.ts";
+import { type ApiUser, executable, Stand } from "../support/stand.ts";
+
+const started = new AsyncDisposableStack();
+let stand: Stand;
+let admin: ApiUser;
+let golden: GoldenImage;
+let pool: TestPool;
+let screen: Screen;
+let ca: string;
+const poolName = "e2e-client-lab";
+
+Deno.test.beforeAll(async () => {
+  stand = started.use(await Stand.start({ prefix: "e2e-client-" }));
+  admin = await stand.admin();
+  golden = await makeGoldenImage(stand, { vdis: 1 });
+  pool = await makePool(stand, "lab", [golden.vdis[0]!.id], ["lea", "max"]);
+  screen = started.use(await startScreen());
+  ca = join(stand.dir, "ca.pem");
+  await Deno.writeTextFile(ca, await stand.certificate());
+});
+Deno.test.afterAll(() => started.disposeAsync());
+
+interface RunningClient {
+  process: RunningProcess;
+  /** What it has said so far. */
+  said(): string;
+  exitCode(): Promise<number>;
+}
+
+async function startClient(
+  username: string,
+  password: string,
+  desktopPool = poolName,
+): Promise<RunningClient> {
+  const argv = [executable, "client", "--server", stand.url, "--ca", ca, "--username", username];
+  let said = "";
+  const process = spawn([...argv, "--password-stdin", "--desktop-pool", desktopPool, "--once"], {
+    env: screen.env,
+    stdin: true,
+    onStderrLine: (line) => said += `${line}\n`,
+  });
+  void (async () => {
+    for await (const line of process.lines()) said += `${line}\n`;
+  })();
+  await process.write(`${password}\n`);
+  await process.closeStdin();
+  return { process, said: () => said, exitCode: async () => (await process.status).code };
+}
+
+/** Waits until the guest's screen is shown. */
+const shown = () =>
+  eventually("the desktop is on the screen", async () => await screen.colours() > 2, { timeoutMs: 60_000 });
+const leases = async () => (await admin.call("listLeases", { query: {} })).items;
+
+Deno.test("the client shows the desktop full screen, keys reach the guest, and closing it gives the desktop back", async () => {
+  const client = await startClient("lea", pool.password);
+  const guest = guestOf(golden.vdis[0]!.name);
+  await shown();
+  await guest.ready();
+  await screen.type("typed on a thin client\n");
+  await eventually(
+    "the guest has the line",
+    async () => await guest.lastTyped() === "typed on a thin client",
+  );
+  assert.deepEqual((await leases()).map(({ username, state }) => [username, state]), [["lea", "ready"]]);
+  await screen.closeWindow();
+  assert.equal(await client.exitCode(), 0, client.said());
+  assert.deepEqual(await leases(), []);
+});
+
+Deno.test("the desktop stays open while the dashboard is restarted", async () => {
+  await stand.untilFree(admin, pool.id);
+  const client = await startClient("lea", pool.password);
+  await shown();
+  const [before] = await leases();
+  Deno.kill((await stand.pids()).dashboard, "SIGKILL");
+  await eventually("the dashboard answers again", async () => (await stand.fetch("/healthz")).ok);
+  await shown();
+  await eventually("the lease is held on", async () => (await leases())[0]?.id === before!.id);
+  await screen.type("still here\n");
+  await eventually(
+    "the guest has the line",
+    async () => await guestOf(golden.vdis[0]!.name).lastTyped() === "still here",
+    { timeoutMs: 30_000 },
+  );
+  Deno.kill(client.process.pid, "SIGTERM");
+  assert.equal(await client.exitCode(), 0, client.said());
+  await eventually("the desktop is given back", async () => (await leases()).length === 0);
+});
+
+Deno.test("an admin who ends the session closes the viewer, and the client says so by its exit code", async () => {
+  await stand.untilFree(admin, pool.id);
+  const client = await startClient("lea", pool.password);
+  await shown();
+  const [lease] = await leases();
+  await admin.call("endLease", { id: lease!.id });
+  assert.equal(await client.exitCode(), 9, client.said());
+});
+
+Deno.test("refusals have words and exit codes of their own", async () => {
+  await stand.untilFree(admin, pool.id);
+  const wrong = await startClient("lea", "not this one");
+  assert.equal(await wrong.exitCode(), 3, wrong.said());
+  const unknown = await startClient("lea", pool.password, "no such pool");
+  assert.equal(await unknown.exitCode(), 4, unknown.said());
+  const max = await stand.signIn("max", pool.password);
+  const { desktop } = await max.call("getDesktop", { body: { desktopPoolId: pool.id } });
+  const late = await startClient("lea", pool.password);
+  assert.equal(await late.exitCode(), 5, late.said());
+  assert.match(late.said(), /No free desktop/);
+  await max.call("endMyDesktop", { id: desktop.id });
+});

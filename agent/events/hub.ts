@@ -72,7 +72,9 @@ export class EventStream {
 
   #flush(): void {
     if (this.#queue.length === 0) return;
-    this.#controller?.enqueue(this.#encoder.encode(this.#queue.join("\n") + "\n"));
+    const lines = this.#queue.join("\n") + "\n";
+    // First: enqueue() may call pull(), which comes back here.
     this.#queue = [];
+    this.#controller?.enqueue(this.#encoder.encode(lines));
   }
 }

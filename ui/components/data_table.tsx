@@ -5,9 +5,11 @@ import {
   EmptyStateActions,
   EmptyStateBody,
   EmptyStateFooter,
+  MenuToggle,
   Skeleton,
 } from "@patternfly/react-core";
 import CubesIcon from "@patternfly/react-icons/dist/esm/icons/cubes-icon";
+import EllipsisVIcon from "@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon";
 import SearchIcon from "@patternfly/react-icons/dist/esm/icons/search-icon";
 import { ActionsColumn, type IAction, Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
 import type { ReactNode } from "react";
@@ -110,12 +112,11 @@ function SelectAllHeader<Row extends { id: string | number }>(props: { rows: Row
   const all = ids.length > 0 && ids.every((id) => props.selection.ids.has(id));
   return (
     <Th
-      aria-label="Select all rows of this page"
+      aria-label="Selection"
       select={{
         isSelected: all,
         isHeaderSelectDisabled: ids.length === 0,
         onSelect: (_, on) => props.selection.toggle(ids, on),
-        props: { "aria-label": "Select all rows of this page" },
       }}
     />
   );
@@ -144,7 +145,6 @@ function DataRow<Row extends { id: string | number }>(props: RowProps<Row>) {
               rowIndex: index,
               isSelected: selection.ids.has(id),
               onSelect: (_, on) => selection.toggle([id], on),
-              props: { "aria-label": `Select ${nameOf(row)}` },
             }}
           />
         )}
@@ -179,9 +179,18 @@ export function RowActions({ items, name }: { items: IAction[]; name: string }) 
   return (
     <ActionsColumn
       items={items}
-      popperProps={{ position: "right", appendTo: menuHome }}
       rowData={{}}
-      aria-label={`Actions for ${name}`}
+      popperProps={{ position: "right", appendTo: menuHome }}
+      actionsToggle={({ onToggle, isOpen, toggleRef }) => (
+        <MenuToggle
+          ref={toggleRef}
+          variant="plain"
+          aria-label={`Actions for ${name}`}
+          isExpanded={isOpen}
+          onClick={onToggle}
+          icon={<EllipsisVIcon />}
+        />
+      )}
     />
   );
 }

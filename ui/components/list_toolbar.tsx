@@ -2,7 +2,6 @@ import {
   Button,
   MenuToggle,
   Pagination,
-  SearchInput,
   Select,
   SelectList,
   SelectOption,
@@ -15,6 +14,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { ReactNode } from "react";
 import { setQuery } from "../router.ts";
 import { menuHome } from "./overlay.ts";
+import { SearchBox } from "./search_box.tsx";
 import {
   clearFilters,
   type ListQueryState,
@@ -80,21 +80,27 @@ export function ListToolbar({ list, total, search, filters = [], before, childre
 function ListSearch({ value, placeholder }: { value: string; placeholder: string }) {
   const [text, setText] = useState(value);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => setText(value), [value]);
+  const sent = useRef(value);
+  useEffect(() => {
+    if (value === sent.current) return; // our own search: what was typed since must stay
+    sent.current = value;
+    setText(value);
+  }, [value]);
   useEffect(() => () => clearTimeout(timer.current), []);
   const search = (wanted: string, delayMs: number) => {
     setText(wanted);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => setFilter("q", wanted.trim()), delayMs);
+    timer.current = setTimeout(() => {
+      sent.current = wanted.trim();
+      setFilter("q", sent.current);
+    }, delayMs);
   };
   return (
-    <SearchInput
-      aria-label={placeholder}
-      placeholder={placeholder}
+    <SearchBox
+      label={placeholder}
       value={text}
-      onChange={(_, wanted) => search(wanted, 250)}
-      onClear={() => search("", 0)}
-      onKeyDown={(event) => event.key === "Enter" && search(text, 0)}
+      onChange={(wanted) => search(wanted, wanted === "" ? 0 : 250)}
+      onEnter={() => search(text, 0)}
     />
   );
 }
@@ -111,6 +117,7 @@ function FilterSelect({ filter, value }: { filter: Filter; value: string }) {
         setFilter(filter.name, String(picked));
         setOpen(false);
       }}
+      popperProps={{ appendTo: menuHome }}
       toggle={(ref) => (
         <MenuToggle
           ref={ref}

@@ -6,7 +6,6 @@ import {
   ModalFooter,
   ModalHeader,
   Pagination,
-  SearchInput,
 } from "@patternfly/react-core";
 import { useState } from "preact/hooks";
 import type { ReactNode } from "react";
@@ -14,6 +13,7 @@ import { plural } from "../format.ts";
 import { useAction } from "../stores/action.ts";
 import { useLoad } from "../stores/load.ts";
 import { Waiting } from "./lazy.tsx";
+import { SearchBox } from "./search_box.tsx";
 import { InlineProblem } from "./problem.tsx";
 
 export interface PickerItem {
@@ -67,15 +67,14 @@ export function PickerDialog({ title, what, chosen, load, loadAll, onSave, onClo
       <ModalBody tabIndex={0} aria-label={title}>
         {save.error ? <InlineProblem title="This could not be saved" error={save.error} /> : null}
         <div className="kv-actions kv-gap-below">
-          <SearchInput
-            aria-label={`Search ${what}s`}
+          <SearchBox
+            label={`Search ${what}s`}
             placeholder="Search"
             value={q}
-            onChange={(_, text) => {
+            onChange={(text) => {
               setQ(text);
               setPage(1);
             }}
-            onClear={() => setQ("")}
           />
           <Button variant="link" isLoading={all.busy} onClick={() => void all.run()}>
             Select all {total.toLocaleString("en")}

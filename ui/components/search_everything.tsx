@@ -1,9 +1,10 @@
-import { Menu, MenuContent, MenuItem, MenuList, SearchInput } from "@patternfly/react-core";
+import { Menu, MenuContent, MenuItem, MenuList } from "@patternfly/react-core";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { z } from "zod";
 import type { SearchHit } from "../../contracts/settings.ts";
 import { call } from "../api.ts";
 import { navigate } from "../router.ts";
+import { SearchBox } from "./search_box.tsx";
 
 type Hit = z.infer<typeof SearchHit>;
 
@@ -57,12 +58,11 @@ export function SearchEverything() {
         }
       }}
     >
-      <SearchInput
-        aria-label="Search everything"
+      <SearchBox
+        label="Search everything"
         placeholder="Search name, user, MAC, address"
         value={text}
-        onChange={(_, value) => setText(value)}
-        onClear={clear}
+        onChange={setText}
       />
       {hits && (
         <Menu className="kv-search-hits" onSelect={(_, id) => open(hits[Number(id)]!)}>

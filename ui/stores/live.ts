@@ -31,5 +31,6 @@ export function applyLive(event: DashboardEvent): void {
 
 onEvent(applyLive);
 
-/** The open job with this id, if its progress is known. */
-export const openJob = (id: string | null) => id ? openJobs.value.find((job) => job.id === id) : undefined;
+/** The open job on a machine, if its progress is known. */
+export const openJobOf = (machine: { id: string; jobId: string | null }) =>
+  openJobs.value.find((job) => job.id === machine.jobId || job.subjectId === machine.id);

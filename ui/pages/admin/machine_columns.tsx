@@ -4,11 +4,11 @@ import { JobProgress } from "../../components/job_progress.tsx";
 import { MachineFlags, MachineStateLabel, RoleLabel } from "../../components/states.tsx";
 import { Thumbnail } from "../../components/thumbnail.tsx";
 import { formatMiB } from "../../format.ts";
-import { openJob } from "../../stores/live.ts";
+import { openJobOf } from "../../stores/live.ts";
 import { hypervisorName } from "../../stores/places.ts";
 
 function NameCell({ machine, thumbnail }: { machine: Machine; thumbnail: boolean }) {
-  const job = openJob(machine.jobId);
+  const job = openJobOf(machine);
   return (
     <div className="kv-name-cell">
       {thumbnail && <Thumbnail machine={machine} />}

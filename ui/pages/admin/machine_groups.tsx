@@ -20,7 +20,7 @@ import { InlineProblem } from "../../components/problem.tsx";
 import { MachineFlags, MachineStateLabel } from "../../components/states.tsx";
 import { plural } from "../../format.ts";
 import { useAction } from "../../stores/action.ts";
-import { openJob } from "../../stores/live.ts";
+import { openJobOf } from "../../stores/live.ts";
 import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
 import { allMachines, bulkMachines, copyDisk, populate } from "../../stores/machine_actions.ts";
 import { ActionMenu } from "./bulk_bar.tsx";
@@ -94,7 +94,7 @@ const massActions: BulkAction[] = [
 
 function Group({ initial, source }: { initial: Machine; source: Machine | undefined }) {
   const [open, setOpen] = useState(false);
-  const job = openJob(initial.jobId);
+  const job = openJobOf(initial);
   const mass = useAction(
     async (action: BulkAction) => bulkMachines(await allMachines({ sourceId: initial.id }), action),
     `Could not load the desktops of ${initial.name}`,

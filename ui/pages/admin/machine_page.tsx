@@ -23,7 +23,7 @@ import { Thumbnail } from "../../components/thumbnail.tsx";
 import { Time } from "../../components/time.tsx";
 import { formatBytes, formatMiB, plural } from "../../format.ts";
 import { navigate } from "../../router.ts";
-import { openJob } from "../../stores/live.ts";
+import { openJobOf } from "../../stores/live.ts";
 import { useEvents, useLoad } from "../../stores/load.ts";
 import { openConsole, openInViewer } from "../../stores/machine_actions.ts";
 import { hypervisorName } from "../../stores/places.ts";
@@ -104,7 +104,7 @@ export function MachinePage({ id }: { id: string }) {
 }
 
 function OpenJob({ machine }: { machine: Machine }) {
-  const job = openJob(machine.jobId);
+  const job = openJobOf(machine);
   if (!job) return null;
   return (
     <div className="kv-job-line kv-gap-below">

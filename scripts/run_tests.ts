@@ -4,7 +4,7 @@
  *   --fast           no libvirt, no browser: formatting, lint, types, the tests beside the code and those of the executable
  *   --only PATTERN   only test files whose path contains PATTERN, and no checks
  */
-import { run, spawn } from "../lib/process.ts";
+import { ProcessError, run, spawn } from "../lib/process.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const deno = Deno.execPath();
@@ -38,7 +38,7 @@ const groups: Group[] = [
 ];
 
 const checks: { name: string; argv: string[] }[] = [
-  { name: "formatting", argv: [deno, "fmt", "--check", "--quiet"] },
+  { name: "formatting", argv: [deno, "fmt", "--check"] },
   { name: "lint", argv: [deno, "lint", "--quiet"] },
   { name: "types", argv: [deno, "task", "--quiet", "check"] },
 ];
@@ -51,7 +51,8 @@ async function runCheck({ name, argv }: (typeof checks)[number]): Promise<Counts
     console.log(`check: ${name} ... ok (${Math.round(performance.now() - startedAt)}ms)`);
     return { passed: 1, failed: 0, skipped: 0 };
   } catch (error) {
-    console.log(`check: ${name} ... FAILED\n${error instanceof Error ? error.message : error}`);
+    if (!(error instanceof ProcessError)) throw error;
+    console.log(`check: ${name} ... FAILED\n${error.stdout}${error.stderr}`);
     return { passed: 0, failed: 1, skipped: 0 };
   }
 }

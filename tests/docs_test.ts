@@ -34,7 +34,9 @@ Deno.test("docs: every relative link leads to a file", async () => {
 
 Deno.test("docs: every script and source file that is named exists", async () => {
   const named = pages.flatMap(({ text }) =>
-    [...text.matchAll(/`(?:\.\/)?((?:scripts|lib|server|agent|client|ui|contracts|tests)\/[\w./-]+)/g)]
+    [...text.matchAll(
+      /`(?:\.\/)?((?:scripts|lib|server|agent|client|ui|contracts|tests)\/[\w./-]+)(?![\w./*-])/g,
+    )]
       .map(([, path]) => path ?? "")
   );
   assert(named.length > 10);

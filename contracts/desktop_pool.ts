@@ -21,9 +21,9 @@ export const PoolCounts = z.object({
   total: z.int(),
   free: z.int().describe("could be given now"),
   inUse: z.int(),
-  starting: z.int().describe("leased, not ready yet"),
-  maintenance: z.int().describe("in maintenance or locked"),
-  broken: z.int().describe("not populated, crashed or on a hypervisor that is offline"),
+  starting: z.int().describe("leased and not ready yet, or a job works on it (reset, populate)"),
+  maintenance: z.int().describe("in maintenance, locked, or on a hypervisor in maintenance"),
+  broken: z.int().describe("not populated, crashed, missing or on a hypervisor that is offline"),
 });
 export type PoolCounts = z.infer<typeof PoolCounts>;
 

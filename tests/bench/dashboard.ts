@@ -17,6 +17,11 @@ const rows: Row[] = [];
 
 /** Whether the dashboard runs from the executable, as in production, or from the sources. */
 const program = await Deno.stat(packed).then(() => [packed], () => fromSources);
+function note(row: Row): void {
+  console.error(`${row.work}: ${row.result}`);
+  rows.push(row);
+}
+
 async function benchSize(size: number): Promise<void> {
   await using stage = await startStage({ machines: size, users: size, running: true, program });
   await benchAllocate(stage, size);
@@ -95,7 +100,7 @@ async function benchAllocate(stage: Stage, size: number): Promise<void> {
   const warm = rounds.slice(1).sort((a, b) => a.perSecond - b.perSecond);
   const median = warm[Math.floor(warm.length / 2)]!;
   const failed = rounds.some(({ statuses }) => statuses[201] !== size);
-  rows.push({
+  note({
     work: `allocate ${size} machines to ${size} users, 64 at once`,
     result: `${describe(median)}, ${cpuPerRequestUs.toFixed(0)} µs CPU; cold ${
       rounds[0]!.perSecond.toFixed(0)
@@ -154,7 +159,7 @@ async function row(
   const hono = await reference("hono", bytes, calls, concurrency);
   const bare = await reference("bare", bytes, calls, concurrency);
   const ratio = load.perSecond / hono.perSecond;
-  rows.push({
+  note({
     work,
     result: `${describe(load)}, ${cpuUs.toFixed(0)} µs CPU`,
     reference: `${ratio.toFixed(2)} of bare Hono ${hono.perSecond.toFixed(0)}/s (node:http ${
@@ -197,7 +202,7 @@ async function benchSignIn(): Promise<void> {
   passwords.close();
   const ratio = load.perSecond / bare;
   const ok = load.statuses[200] === load.requests;
-  rows.push({
+  note({
     work: "sign-in, 16 at once",
     result: describe(load),
     reference: `${ratio.toFixed(2)} of argon2id alone on all cores, ${bare.toFixed(1)}/s`,
@@ -227,7 +232,7 @@ async function benchBesideSignIn(stage: Stage, signIns: readonly Call[]): Promis
     repeat(stage.port, signIns, 16, seconds),
     repeat(stage.port, others, 1, seconds),
   ]);
-  rows.push({
+  note({
     work: "another request while 16 sign in",
     result: `p50 ${beside.p50Ms.toFixed(1)}, p99 ${beside.p99Ms.toFixed(0)} ms`,
     reference: "",
@@ -250,7 +255,7 @@ async function benchIdle(): Promise<void> {
   stop.abort();
   const bytes = await watching;
   const memory = rssMiB(stage.pid);
-  rows.push({
+  note({
     work: "idle, 50 hypervisors, 5,000 running machines, one admin watching",
     result: `${percent.toFixed(1)} % of one core, ${memory.toFixed(0)} MiB`,
     reference: `${(bytes / 1024 / (idleSeconds + 10)).toFixed(1)} KiB/s of events`,
@@ -288,7 +293,7 @@ async function benchExecutable(): Promise<void> {
   const megabytes = (await Deno.stat(packed)).size / 1e6;
   await using stage = await startStage({ machines: 200, users: 10, running: true, program });
   const memory = rssMiB(stage.pid) * 1.049;
-  rows.push({
+  note({
     work: "executable",
     result: `starts in ${(startMs / 1000).toFixed(2)} s, RSS ${memory.toFixed(0)} MB, ${
       megabytes.toFixed(0)

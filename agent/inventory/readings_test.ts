@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseAddresses, parseDomainStats } from "../libvirt/virsh.ts";
+import { parseAddresses, parseDomainStats } from "../libvirt/virsh_output.ts";
 import { LoadMeter, parseCpuTimes, parseMemory } from "./host_load.ts";
 import { parseState } from "./read_domains.ts";
 import { parseSpice, parseVnc } from "./viewers.ts";

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { AppError } from "../../contracts/errors.ts";
 import { ProcessError, run, type RunningProcess, type RunResult, spawn } from "../../lib/process.ts";
+import { Turns } from "./turns.ts";
+import { parseAddresses, parseDomainStats } from "./virsh_output.ts";
 
 /** How long one command may take; a libvirtd that hangs must not hang the agent. */
 const defaultTimeoutMs = 60_000;
@@ -256,24 +258,6 @@ export class Virsh {
   }
 }
 
-/** Lets a number of holders in at a time, the others in their order. */
-class Turns {
-  readonly #waiting: (() => void)[] = [];
-  constructor(private free: number) {}
-
-  async take(): Promise<Disposable> {
-    if (this.free > 0) this.free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    return { [Symbol.dispose]: () => this.#pass() };
-  }
-
-  #pass(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.free++;
-  }
-}
-
 function failure(what: string, cause: unknown): unknown {
   if (!(cause instanceof ProcessError)) return cause;
   const lines = cause.stderr.split("\n").map((line) => line.replace(/^error: /, "").trim()).filter(Boolean);
@@ -285,31 +269,4 @@ function failure(what: string, cause: unknown): unknown {
 function requireUuid(text: string): string {
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text;
   throw new AppError("hypervisor_failed", `Not the UUID of a domain: '${text}'.`);
-}
-
-/** Parses `domstats --raw`: `Domain: 'NAME'` and indented `key=value` lines. */
-export function parseDomainStats(text: string): Map<string, Map<string, string>> {
-  const domains = new Map<string, Map<string, string>>();
-  let current: Map<string, string> | undefined;
-  for (const line of text.split("\n")) {
-    const name = /^Domain: '(.*)'$/.exec(line)?.[1];
-    if (name !== undefined) {
-      current = new Map();
-      domains.set(name, current);
-      continue;
-    }
-    const [, key, value] = /^ {2}([a-z0-9._-]+)=(.*)$/i.exec(line) ?? [];
-    if (key !== undefined && value !== undefined) current?.set(key, value);
-  }
-  return domains;
-}
-
-/** Parses the table of `domifaddr`. Interface names come from the guest: only the end of a line is read. */
-export function parseAddresses(text: string): string[] {
-  const found = [...text.matchAll(/\s(?:ipv4|ipv6)\s+([0-9a-f.:]{2,45})\/\d{1,3}\s*$/gim)]
-    .map((match) => match[1] ?? "");
-  return [...new Set(found)].filter((address) => !/^(127\.|::1$|fe80:|169\.254\.)/i.test(address)).slice(
-    0,
-    32,
-  );
 }

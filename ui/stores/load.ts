@@ -3,6 +3,9 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { DashboardEvent } from "../../contracts/events.ts";
 import { generation, onEvent } from "../events.ts";
 
+/** Hundreds of machines may report at once: their changes are drawn together. */
+const changeDelayMs = 40;
+
 export interface Loaded<T> {
   /** Undefined until the first answer. */
   value: T | undefined;
@@ -28,11 +31,19 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
       reload();
     }, 800);
   }, []);
-  const change = useCallback(
-    (update: (value: T) => T) =>
-      setState((old) => old.value === undefined ? old : { ...old, value: update(old.value) }),
-    [],
-  );
+  const changes = useRef<((value: T) => T)[]>([]);
+  const change = useCallback((update: (value: T) => T) => {
+    if (changes.current.push(update) > 1) return;
+    setTimeout(() => {
+      const waiting = changes.current;
+      changes.current = [];
+      setState((old) =>
+        old.value === undefined
+          ? old
+          : { ...old, value: waiting.reduce<T>((value, next) => next(value), old.value as T) }
+      );
+    }, changeDelayMs);
+  }, []);
   const stream = generation.value;
   useEffect(() => {
     const controller = new AbortController();

@@ -247,6 +247,22 @@ export const openConsole = (machine: Pick<Machine, "id">) =>
 export const screenshotUrl = (machine: Pick<Machine, "id">, round: number) =>
   `${plainPaths.screenshot(machine.id)}?round=${round}`;
 
+/** Closes every open display of a machine, after a question. */
+export async function kickViewers(machine: Machine): Promise<void> {
+  const agreed = await confirm({
+    title: `Close the open displays of ${machine.name}?`,
+    body: `Whoever looks at it is disconnected; the machine goes on.${inUseText([machine])}`,
+    confirmText: "Close displays",
+    danger: true,
+  });
+  if (!agreed) return;
+  try {
+    await call("kickViewers", { params: { id: machine.id } });
+  } catch (error) {
+    toastError(`Could not close the displays of ${machine.name}`, error);
+  }
+}
+
 /** Every machine that fits a query, up to what one mass action takes. */
 export const allMachines = (query: Omit<MachineQuery, "limit" | "offset" | "cursor">): Promise<Machine[]> =>
   readAll((paging) => call("listMachines", { query: { ...query, ...paging } }), 2000);

@@ -1,4 +1,6 @@
-import { Label, PageSection } from "@patternfly/react-core";
+import { Button, Label, PageSection } from "@patternfly/react-core";
+import PlusIcon from "@patternfly/react-icons/dist/esm/icons/plus-icon";
+import { useState } from "preact/hooks";
 import type { Hypervisor } from "../../../contracts/hypervisor.ts";
 import { call } from "../../api.ts";
 import { type Column, DataTable } from "../../components/data_table.tsx";
@@ -6,8 +8,10 @@ import { Meter } from "../../components/meter.tsx";
 import { PageHead } from "../../components/page_head.tsx";
 import { HypervisorStateLabel } from "../../components/states.tsx";
 import { formatBytes, formatMiB } from "../../format.ts";
+import { navigate } from "../../router.ts";
 import { isAdmin } from "../../stores/session.ts";
 import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
+import { AddHypervisorDialog } from "./add_hypervisor_dialog.tsx";
 import { setHypervisorMaintenance } from "./hypervisor_actions.ts";
 
 const columns: Column<Hypervisor>[] = [
@@ -72,6 +76,7 @@ const columns: Column<Hypervisor>[] = [
 
 /** The hosts that run machines: state, load and space. */
 export function HypervisorsPage() {
+  const [adding, setAdding] = useState(false);
   const loaded = useLoad(
     "hypervisors",
     (signal) => call("listHypervisors", { query: { limit: 500 }, signal }),
@@ -86,7 +91,12 @@ export function HypervisorsPage() {
   });
   return (
     <>
-      <PageHead title="Hypervisors" />
+      <PageHead
+        title="Hypervisors"
+        actions={isAdmin.value && (
+          <Button icon={<PlusIcon />} onClick={() => setAdding(true)}>Add hypervisor</Button>
+        )}
+      />
       <PageSection isFilled>
         <DataTable
           label="Hypervisors"
@@ -108,6 +118,12 @@ export function HypervisorsPage() {
           }}
         />
       </PageSection>
+      {adding && (
+        <AddHypervisorDialog
+          onClose={() => setAdding(false)}
+          onAdded={(hypervisor) => navigate(`/hypervisors/${hypervisor.id}`)}
+        />
+      )}
     </>
   );
 }

@@ -10,7 +10,7 @@ import {
   EmptyStateFooter,
 } from "@patternfly/react-core";
 import ImageIcon from "@patternfly/react-icons/dist/esm/icons/image-icon";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { BulkAction, Machine } from "../../../contracts/machine.ts";
 import { call } from "../../api.ts";
 import { DataTable, RowActions } from "../../components/data_table.tsx";
@@ -22,6 +22,7 @@ import { plural } from "../../format.ts";
 import { useAction } from "../../stores/action.ts";
 import { openJobOf } from "../../stores/live.ts";
 import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
+import { MachineNews } from "../../stores/machine_news.ts";
 import { allMachines, bulkMachines, copyDisk, populate } from "../../stores/machine_actions.ts";
 import { ActionMenu } from "./bulk_bar.tsx";
 import { machineColumns } from "./machine_columns.tsx";
@@ -170,6 +171,7 @@ function Group({ initial, source }: { initial: Machine; source: Machine | undefi
 const shownMembers = 100;
 
 function GroupMembers({ initial }: { initial: Machine }) {
+  const news = useRef(new MachineNews());
   const loaded = useLoad(
     initial.id,
     (signal) => call("listMachines", { query: { sourceId: initial.id, limit: shownMembers }, signal }),
@@ -178,7 +180,9 @@ function GroupMembers({ initial }: { initial: Machine }) {
     if (event.type === "machine") {
       loaded.change((page) => ({ ...page, items: replaceById(page.items, event.machine) }));
       const known = loaded.value?.items.some((one) => one.id === event.machine.id);
-      if (!known && event.machine.sourceId === initial.id) loaded.reloadSoon();
+      if (!known && event.machine.sourceId === initial.id && news.current.isNews(event.machine)) {
+        loaded.reloadSoon();
+      }
     }
     if (event.type === "machine-removed") loaded.reloadSoon();
   });

@@ -6,6 +6,7 @@ import {
   changeMachine,
   copyDisk,
   deleteMachine,
+  kickViewers,
   openConsole,
   openInViewer,
   populate,
@@ -25,6 +26,9 @@ export function machineMenu(machine: Machine, onDeleted?: () => void): IAction[]
     { isSeparator: true },
     { title: "Open console", isDisabled: !running, onClick: () => openConsole(machine) },
     { title: "Open in viewer", isDisabled: !running, onClick: () => void openInViewer(machine) },
+    ...(machine.viewers > 0
+      ? [{ title: "Close open displays", onClick: () => void kickViewers(machine) }]
+      : []),
     ...imageActions(machine, busy),
     { isSeparator: true },
     {

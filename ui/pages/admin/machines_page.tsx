@@ -7,7 +7,7 @@ import {
   ToolbarItem,
 } from "@patternfly/react-core";
 import PlusIcon from "@patternfly/react-icons/dist/esm/icons/plus-icon";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { type Machine, MachineSort, MachineState, Role } from "../../../contracts/machine.ts";
 import { call } from "../../api.ts";
 import { DataTable } from "../../components/data_table.tsx";
@@ -18,6 +18,7 @@ import { location, setQuery } from "../../router.ts";
 import { type ListQueryState, useListQuery } from "../../stores/list_query.ts";
 import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
 import { allMachines } from "../../stores/machine_actions.ts";
+import { MachineNews } from "../../stores/machine_news.ts";
 import { desktopPools, hypervisors } from "../../stores/places.ts";
 import { BulkBar } from "./bulk_bar.tsx";
 import { machineColumns } from "./machine_columns.tsx";
@@ -102,11 +103,12 @@ function MachineTable() {
   );
   const [selected, setSelected] = useState<ReadonlyMap<string, Machine>>(new Map());
   const [thumbnails, setThumbnails] = useState(false);
+  const news = useRef(new MachineNews());
   useEvents((event) => {
     if (event.type === "machine") {
       const known = loaded.value?.items.some((one) => one.id === event.machine.id);
       if (known) loaded.change((page) => ({ ...page, items: replaceById(page.items, event.machine) }));
-      else loaded.reloadSoon();
+      else if (news.current.isNews(event.machine)) loaded.reloadSoon();
       if (selected.has(event.machine.id)) setSelected(new Map(selected).set(event.machine.id, event.machine));
     } else if (event.type === "machine-removed") {
       loaded.reloadSoon();

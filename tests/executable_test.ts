@@ -4,16 +4,26 @@ import { run, spawn } from "../lib/process.ts";
 
 const built = new URL("../dist/kvm-vdi", import.meta.url).pathname;
 
-/** As another user, without environment and network, if this user may do that. */
-function asNobody(...argv: string[]): string[] {
-  const bare = ["env", "-i", ...argv];
+/** A copy that anybody can reach; the repository may be below /root. */
+const folder = await Deno.makeTempDir();
+await Deno.chmod(folder, 0o755);
+const reachable = `${folder}/kvm-vdi`;
+await Deno.copyFile(built, reachable);
+globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+
+/** The executable as another user, without environment and network, if this user may do that. */
+function asNobody(...args: string[]): string[] {
+  const bare = ["env", "-i", reachable, ...args];
   if (Deno.uid() !== 0) return bare;
   return ["unshare", "--net", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...bare];
 }
 
 Deno.test("executable: version says version, commit and runtime, as nobody and offline", async () => {
-  const { stdout, stderr } = await run(asNobody(built, "version"), { cwd: "/" });
-  assert.match(stdout, /^kvm-vdi \d+\.\d+\.\d+\ncommit {2}([0-9a-f]{12}(\+changes)?|unknown)\nruntime Deno \d/);
+  const { stdout, stderr } = await run(asNobody("version"), { cwd: "/" });
+  assert.match(
+    stdout,
+    /^kvm-vdi \d+\.\d+\.\d+\ncommit {2}([0-9a-f]{12}(\+changes)?|unknown)\nruntime Deno \d/,
+  );
   assert.equal(stderr, "");
 });
 
@@ -44,13 +54,13 @@ Deno.test("executable: works from a read-only directory and writes nothing besid
 
 for (const mode of ["dashboard", "agent", "client"]) {
   Deno.test(`executable: ${mode} --help lists its options`, async () => {
-    const { stdout } = await run(asNobody(built, mode, "--help"), { cwd: "/" });
+    const { stdout } = await run(asNobody(mode, "--help"), { cwd: "/" });
     assert.match(stdout, new RegExp(`^Usage: kvm-vdi ${mode} \\[options\\]`));
     assert.match(stdout, /--config <file>/);
   });
 
   Deno.test(`executable: ${mode} refuses an unknown option with exit code 2`, async () => {
-    await assert.rejects(run(asNobody(built, mode, "--no-such-option"), { cwd: "/" }), { code: 2 });
+    await assert.rejects(run(asNobody(mode, "--no-such-option"), { cwd: "/" }), { code: 2 });
   });
 }
 

@@ -4,7 +4,8 @@ import type { Page } from "playwright-core";
 import { AppError } from "../../contracts/errors.ts";
 import { startBrowser, type TestBrowser, type TestPage } from "../support/browser.ts";
 import { UiServer, type UiServerOptions } from "../support/ui_server.ts";
-import { emptyWorld, idOf, overviewOf } from "../support/ui_world.ts";
+import { emptyWorld } from "../support/ui_world.ts";
+import { idOf, overviewOf } from "../support/ui_world_parts.ts";
 
 let browser: TestBrowser;
 Deno.test.beforeAll(async () => void (browser = await startBrowser()));

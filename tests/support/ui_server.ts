@@ -15,7 +15,8 @@ import type { DashboardEvent } from "../../contracts/events.ts";
 import { AppError, httpStatusOf, invalidInput } from "../../contracts/errors.ts";
 import { securityHeaders } from "../../server/http/security_headers.ts";
 import { handlers } from "./ui_api.ts";
-import { emptyWorld, largeWorld, overviewOf, type World } from "./ui_world.ts";
+import { emptyWorld, largeWorld } from "./ui_world.ts";
+import { overviewOf, type World } from "./ui_world_parts.ts";
 
 export type ParsedQuery<N extends EndpointName> = z.output<Api[N]["query"]>;
 export interface Call<N extends EndpointName> {

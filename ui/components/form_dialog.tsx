@@ -25,7 +25,13 @@ export function FormDialog(props: Props) {
   const named = Object.keys(fieldErrors(action.error));
   const shownAtField = named.length > 0 && named.every((path) => props.fields?.includes(path));
   return (
-    <Modal isOpen variant={props.variant ?? "small"} onClose={onClose} aria-labelledby="form-dialog-title">
+    <Modal
+      isOpen
+      variant={props.variant ?? "small"}
+      onClose={onClose}
+      aria-labelledby="form-dialog-title"
+      elementToFocus={`#${formId} :is(input, select, textarea):not(:disabled)`}
+    >
       <ModalHeader title={title} labelId="form-dialog-title" />
       <ModalBody>
         <Form

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { makeMachine } from "../../tests/support/ui_world.ts";
+import { makeMachine } from "../../tests/support/ui_world_parts.ts";
 import { MachineNews } from "./machine_news.ts";
 
 Deno.test("isNews() tells a machine once, and again when it moved", () => {

@@ -233,6 +233,23 @@ Deno.test("a lease ends when its heartbeats are missing for the pool's time, and
   assert.equal((await look(alive, used)).state, "ready");
 });
 
+Deno.test("an open display counts as a sign of life", async () => {
+  let now = Date.now();
+  await using lab = await startLab({ now: () => now, policy: { returnAfterMinutes: 5 } });
+  const [user] = lab.users as [LabUser];
+  const desktop = await untilState(user, await open(lab, user), "ready");
+  const { proxyHost: ticket } = await user.call("connectMyDesktop", { id: desktop.id });
+  const { tickets, leases } = lab.board.app;
+  let closedFor: string | null = null;
+  const viewer = { close: (reason: string) => void (closedFor = reason) };
+  assert.ok(tickets.admit(ticket, viewer));
+  now += 60 * 60_000;
+  await leases.sweep();
+  assert.equal((await look(user, desktop)).state, "ready");
+  await user.call("endMyDesktop", { id: desktop.id });
+  assert.equal(closedFor, "leaseEnded");
+});
+
 Deno.test("with returnAfterMinutes 0 a lease still outlives one missed heartbeat", async () => {
   let now = Date.now();
   await using lab = await startLab({ now: () => now, policy: { returnAfterMinutes: 0 } });

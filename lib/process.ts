@@ -135,7 +135,10 @@ export interface RunningProcess extends AsyncDisposable {
   readonly pid: number;
   /** Settles when the child has ended; never rejects. */
   readonly status: Promise<ExitStatus>;
-  /** Standard output line by line, without line ends; ends with the child. Can be used once. */
+  /**
+   * Standard output line by line, without line ends; ends with the child. Can be used once, and before the child ends:
+   * output that nobody reads is dropped then.
+   */
   lines(): AsyncIterableIterator<string>;
   /** @throws when the child has closed its standard input. */
   write(text: string): Promise<void>;
@@ -156,7 +159,13 @@ export function spawn(argv: readonly string[], options: SpawnOptions = {}): Runn
   const child = startChild(argv, options, { stdin: options.stdin === true, stdout, stderr });
   const tail: string[] = [];
   const stderrRead = stderr === "piped" ? readStderr(child.stderr, tail, options.onStderrLine) : undefined;
-  const status = Promise.all([child.status, stderrRead]).then(([{ code, signal }]) => ({ code, signal }));
+  const writer = options.stdin ? child.stdin.getWriter() : undefined;
+  let isOutputRead = stdout !== "piped";
+  const status = Promise.all([child.status, stderrRead]).then(async ([{ code, signal }]) => {
+    await writer?.abort().catch(ignoreBrokenPipe);
+    if (!isOutputRead) await child.stdout.cancel();
+    return { code, signal };
+  });
   const stop = async (graceMs = defaultGraceMs) => {
     await stopGroup(child, graceMs);
     return await status;
@@ -164,7 +173,6 @@ export function spawn(argv: readonly string[], options: SpawnOptions = {}): Runn
   const onAbort = () => void stop();
   options.signal?.addEventListener("abort", onAbort, { once: true });
   void status.then(() => options.signal?.removeEventListener("abort", onAbort));
-  const writer = options.stdin ? child.stdin.getWriter() : undefined;
   const requireStdin = () => {
     if (!writer) throw new ProcessError(argv, { reason: "was started without standard input" });
     return writer;
@@ -172,7 +180,10 @@ export function spawn(argv: readonly string[], options: SpawnOptions = {}): Runn
   return {
     pid: child.pid,
     status,
-    lines: () => readLines(child.stdout),
+    lines: () => {
+      isOutputRead = true;
+      return readLines(child.stdout);
+    },
     write: (text) => requireStdin().write(new TextEncoder().encode(text)),
     closeStdin: () => requireStdin().close(),
     stderrTail: () => tail.join("\n"),
@@ -247,9 +258,13 @@ async function feed(stdin: WritableStream<Uint8Array>, content: string | Uint8Ar
     await writer.write(typeof content === "string" ? new TextEncoder().encode(content) : content);
     await writer.close();
   } catch (error) {
-    // A child may end without reading its input; its exit code says whether that is a failure.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    ignoreBrokenPipe(error);
   }
+}
+
+/** A child may end without reading its input; its exit code says whether that is a failure. */
+function ignoreBrokenPipe(error: unknown): void {
+  if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
 }
 
 async function collect(

@@ -90,6 +90,13 @@ Deno.test("spawn() stops the child when its signal aborts, and keeps the end of 
   assert.equal(child.stderrTail(), "starting");
 });
 
+Deno.test("spawn() leaves no pipe open when nobody has used it", async () => {
+  const child = spawn(["sh", "-c", "echo unread; exec sleep 60"], { stdin: true });
+  assert.equal((await child.stop()).signal, "SIGTERM");
+  const ended = spawn(["echo", "unread"], { stdin: true });
+  assert.equal((await ended.status).code, 0);
+});
+
 Deno.test("readLines() joins characters that were cut between two chunks", async () => {
   const bytes = new TextEncoder().encode("žalia\nrest");
   const stream = ReadableStream.from([bytes.slice(0, 1), bytes.slice(1)]);

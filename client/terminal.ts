@@ -34,9 +34,10 @@ export class Terminal {
   /** Asks without showing what is typed. @throws {AppError} `cancelled` on Ctrl-C or Ctrl-D */
   async askSecret(question: string): Promise<string> {
     this.#endProgress();
-    this.#write(question);
+    // Before the question, so that not even the fastest typist sees an echo.
     Deno.stdin.setRaw(true, { cbreak: false });
     try {
+      this.#write(question);
       return await readSecret();
     } finally {
       Deno.stdin.setRaw(false);

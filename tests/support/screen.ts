@@ -7,12 +7,9 @@ export interface Screen extends AsyncDisposable {
   env: Record<string, string>;
   /** How many colours the screen has now; an empty one has one. */
   colours(): Promise<number>;
-  /** The names of the windows that are open. */
-  windows(): Promise<string[]>;
-  /** Types text, or presses keys given by X's names as `key Return`. */
-  type(text: string): Promise<void>;
-  key(name: string): Promise<void>;
-  /** Closes the active window as its user would, with Alt+F4. */
+  /** Types text and Return. */
+  typeLine(text: string): Promise<void>;
+  /** Asks the active window to close, as its close button does. */
   closeWindow(): Promise<void>;
   screenshot(path: string): Promise<void>;
 }
@@ -23,13 +20,14 @@ export async function startScreen(width = 1024, height = 768): Promise<Screen> {
   const server = started.adopt(
     spawn(["Xvfb", "-displayfd", "1", "-nolisten", "tcp", "-screen", "0", `${width}x${height}x24`], {
       stderr: "null",
+      diesWithParent: true,
     }),
     (server) => void server.stop(),
   );
   const { value: display } = await server.lines().next();
   const env = { DISPLAY: `:${display}` };
   started.adopt(
-    spawn(["openbox"], { env, stdout: "null", stderr: "null" }),
+    spawn(["openbox"], { env, stdout: "null", stderr: "null", diesWithParent: true }),
     (manager) => void manager.stop(),
   );
   const x = async (...argv: string[]) => (await run(argv, { env })).stdout;
@@ -44,16 +42,12 @@ export async function startScreen(width = 1024, height = 768): Promise<Screen> {
   return {
     env,
     colours: async () => Number(await x("import", "-silent", "-window", "root", "-format", "%k", "info:")),
-    windows: async () => {
-      const ids = (await x("xdotool", "search", "--onlyvisible", "--name", ".").catch(() => "")).split("\n");
-      return await Promise.all(
-        ids.filter(Boolean).map(async (id) => (await x("xdotool", "getwindowname", id)).trim()),
-      );
+    typeLine: async (text) => {
+      await x("xdotool", "type", "--delay", "60", text);
+      await x("xdotool", "key", "Return");
     },
-    type: async (text) => void await x("xdotool", "type", "--delay", "60", text),
-    key: async (name) => void await x("xdotool", "key", name),
     closeWindow: async () => {
-      await x("xdotool", "getactivewindow", "windowquit");
+      await x("wmctrl", "-c", ":ACTIVE:");
     },
     screenshot: async (path) => void await x("import", "-silent", "-window", "root", path),
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -161,7 +161,7 @@ export class Stand implements AsyncDisposable {
     ];
     const log = await Deno.open(join(this.dir, "log"), { create: true, append: true });
     const write = (line: string) => void log.writeSync(new TextEncoder().encode(`${line}\n`));
-    const child = spawn(argv, { onStderrLine: write });
+    const child = spawn(argv, { onStderrLine: write, diesWithParent: true });
     this.#process = child;
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     void (async () => {

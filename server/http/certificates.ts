@@ -48,7 +48,8 @@ export class CertificateSource {
 /** Reads a certificate that the admin provides. @throws {AppError} `invalid` with the file and the reason. */
 export async function readOwnCertificate(certificateFile: string, keyFile: string): Promise<Certificate> {
   try {
-    const [chain, key] = await Promise.all([Deno.readTextFile(certificateFile), Deno.readTextFile(keyFile)]);
+    const chain = await Deno.readTextFile(certificateFile);
+    const key = await Deno.readTextFile(keyFile);
     const expiresAt = endOf(chain);
     return { chain, key, ca: null, expiresAt };
   } catch (cause) {

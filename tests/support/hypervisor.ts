@@ -65,15 +65,16 @@ export class TestHypervisor implements AsyncDisposable {
       cwd: root,
     });
     const { status, stderrTail, pid } = this.#process;
-    const ended = status.then(({ code }) => {
-      throw new Error(`The agent ended with exit code ${code}: ${stderrTail()}`);
+    let failure: Error | undefined;
+    void status.then(({ code }) => {
+      failure = new Error(`The agent ended with exit code ${code}: ${stderrTail()}`);
     });
-    const answers = eventually("the agent answers", async () => (await this.agent.hello()).pid === pid, {
-      timeoutMs: 20_000,
-      everyMs: 50,
-    });
-    await Promise.race([answers, ended]);
-    ended.catch(() => {});
+    const answer = await eventually(
+      "the agent answers",
+      async () => failure ?? (await this.agent.hello()).pid === pid,
+      { timeoutMs: 20_000, everyMs: 50 },
+    );
+    if (answer instanceof Error) throw answer;
     this.events = new AgentEvents(this.agent);
     await this.events.until(
       "the agent is connected to libvirt",

@@ -37,7 +37,9 @@ export class OwnLibvirt implements AsyncDisposable {
     const dir = await Deno.makeTempDir({ prefix: "kvm-vdi-libvirt-" });
     const argv = ["unshare", "--mount", "bash", "-c", script, "own-libvirt", dir];
     const holder = spawn(argv, { stdin: true, stdout: "piped" });
-    const first = await holder.lines().next();
+    const lines = holder.lines();
+    const first = await lines.next();
+    await lines.return?.();
     if (first.value !== "ready") {
       throw new Error(`A libvirt of its own does not start: ${holder.stderrTail()}`);
     }

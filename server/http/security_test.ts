@@ -36,7 +36,7 @@ const signInWith = async (test: TestDashboard, username: string, password: strin
 const cookieOf = ({ headers }: Answer) => headers.get("set-cookie") ?? "";
 const valueOf = (cookie: string) => cookie.split(";")[0]!;
 
-Deno.test("there is no default password", async () => {
+Deno.test("there is no default password (defect 5)", async () => {
   await using test = await startTestDashboard();
   for (
     const [username, password] of [["admin", "admin"], ["admin", "password"], ["admin", ""], ["root", "root"]]
@@ -46,7 +46,7 @@ Deno.test("there is no default password", async () => {
   }
 });
 
-Deno.test("sign-in: '%' and other wildcards match no user name, and the whole password counts", async () => {
+Deno.test("sign-in: '%' and other wildcards match no user name, and the whole password counts (defect 5)", async () => {
   await using test = await startTestDashboard();
   await createUser(test, "alice", "12345678 and more");
   for (const username of ["%", "ali%", "_lice", "alice%", "a*", "' OR '1'='1"]) {
@@ -57,13 +57,13 @@ Deno.test("sign-in: '%' and other wildcards match no user name, and the whole pa
   assert.equal((await signInWith(test, "ALICE", "12345678 and more")).status, 200);
 });
 
-Deno.test("sign-in: 1.2345e4 does not equal 12345", async () => {
+Deno.test("sign-in: 1.2345e4 does not equal 12345 (defect 6)", async () => {
   await using test = await startTestDashboard();
   await createUser(test, "alice", "1234567890");
   assert.equal((await signInWith(test, "alice", "1.23456789e9")).status, 401);
 });
 
-Deno.test("sign-in locks an account, says the same of names that nobody has, and an admin unlocks it", async () => {
+Deno.test("sign-in locks an account, says the same of names that nobody has, and an admin unlocks it (defect 5)", async () => {
   await using test = await startTestDashboard();
   const alice = await createUser(test, "alice");
   await test.admin.call("updateSettings", { body: { lockoutAttempts: 3 } });
@@ -92,7 +92,7 @@ Deno.test("a disabled account is not told from a wrong password without the righ
   assert.match(right.json.error.message, /disabled/);
 });
 
-Deno.test("session cookies are HttpOnly, SameSite=Strict and, over TLS, Secure with the __Host- prefix", async () => {
+Deno.test("session cookies are HttpOnly, SameSite=Strict and, over TLS, Secure with the __Host- prefix (defect 4)", async () => {
   await using test = await startTestDashboard();
   await createUser(test, "alice");
   assert.match(
@@ -110,7 +110,7 @@ Deno.test("session cookies are HttpOnly, SameSite=Strict and, over TLS, Secure w
   assert.equal(items[0]?.address, "192.0.2.7");
 });
 
-Deno.test("a session id from before the sign-in is not taken over (session fixation)", async () => {
+Deno.test("a session id from before the sign-in is not taken over: session fixation (defect 4)", async () => {
   await using test = await startTestDashboard();
   await createUser(test, "alice");
   const planted = "kvm-vdi=" + "A".repeat(43);
@@ -137,7 +137,7 @@ Deno.test("the database holds no token that opens a session", async () => {
   await assert.rejects(stolen.call("getSession"), { code: "unauthenticated" });
 });
 
-Deno.test("requests from other sites' pages are refused (CSRF), whatever their method", async () => {
+Deno.test("requests from other sites' pages are refused whatever their method: CSRF (defect 4)", async () => {
   await using test = await startTestDashboard();
   await createUser(test, "alice");
   const cookie = valueOf(cookieOf(await signInWith(test, "alice", adminPassword)));
@@ -239,7 +239,7 @@ Deno.test("every endpoint refuses who is not signed in, and users what is for op
   }
 });
 
-Deno.test("text with SQL, LIKE and HTML in it is only text, in filters, cursors, sorting and paths", async () => {
+Deno.test("text with SQL, LIKE and HTML in it is only text, in filters, cursors, sorting and paths (defect 4)", async () => {
   await using test = await startTestDashboard();
   await createUser(test, "alice");
   const nasty = [
@@ -274,7 +274,7 @@ Deno.test("text with SQL, LIKE and HTML in it is only text, in filters, cursors,
   assert.equal((await test.admin.call("listUsers")).total, 2);
 });
 
-Deno.test("user names that a shell, LDAP or SQL would read are refused by name of the field", async () => {
+Deno.test("user names that a shell, LDAP or SQL would read are refused by name of the field (defect 1)", async () => {
   await using test = await startTestDashboard();
   for (
     const username of ["$(id)", "`id`", "a;b", "a b", "a'b", "*", "a)(uid=*", "", "x".repeat(65), "../x"]

@@ -17,7 +17,7 @@ async function commandLineOf(name: string): Promise<string> {
   return await readFile(`/proc/${pid}/cmdline`, "utf8");
 }
 
-Deno.test("a ticket admits one viewer: told while it looks, and useless afterwards", async () => {
+Deno.test("a ticket admits one viewer, is told while it looks, and is useless afterwards; it is in no argv and no log (defect 7)", async () => {
   await using hypervisor = await TestHypervisor.start({ prefix: "a1-" });
   const { agent, events } = hypervisor;
   const { id, name } = await startMachine(hypervisor);

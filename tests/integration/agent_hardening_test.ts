@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { probeKvm } from "../../agent/operations/probe_acceleration.ts";
 import { TestHypervisor } from "../support/hypervisor.ts";
 
-Deno.test("defect 6: the agent's socket is for its owner and group only, and ids are checked", async () => {
+Deno.test("the agent's socket is for its owner and group only, and ids are checked (defect 6)", async () => {
   await using hypervisor = await TestHypervisor.start({ prefix: "a1-" });
   const { mode } = await Deno.stat(hypervisor.socketPath);
   assert.equal((mode ?? 0) & 0o777, 0o660);
@@ -12,7 +12,7 @@ Deno.test("defect 6: the agent's socket is for its owner and group only, and ids
   await assert.rejects(hypervisor.agent.xml("--help"), { code: "invalid" });
 });
 
-Deno.test("a domain with a hostile name is seen as it is and harms nothing", async () => {
+Deno.test("a domain with a hostile name is seen as it is and harms nothing (defects 1, 6)", async () => {
   await using hypervisor = await TestHypervisor.start({ prefix: "a1-" });
   const { events } = hypervisor;
   const { id } = hypervisor.spec("hostile");

@@ -219,7 +219,7 @@ Deno.test("gateway: CONNECT with a ticket is a tunnel to its display", async () 
   await once(socket, "close");
 });
 
-Deno.test("defect 3: neither the proxy nor the console can be made to connect to a host or port of the caller's choice", async () => {
+Deno.test("neither the proxy nor the console can be made to connect to a host or port of the caller's choice (defect 3)", async () => {
   const dialled: string[] = [];
   await using display = await startDisplay(echo);
   await using secret = await startDisplay(() => void dialled.push("secret"));

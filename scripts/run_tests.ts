@@ -20,6 +20,8 @@ interface Group {
   folders: string[];
   /** Its tests share libvirt or a screen: one file at a time. */
   serial: boolean;
+  /** Leaked timers, reads and processes are failures; not where a browser driver keeps its own. */
+  sanitize: boolean;
   timeoutMs: number;
 }
 
@@ -29,12 +31,25 @@ const groups: Group[] = [
     name: "unit",
     folders: ["contracts", "lib", "server", "agent", "client", "ui", "scripts"],
     serial: false,
+    sanitize: true,
     timeoutMs: 10 * minute,
   },
   // One at a time, because the executable's start is timed.
-  { name: "repository and executable", folders: ["tests/*"], serial: true, timeoutMs: 5 * minute },
-  { name: "integration", folders: ["tests/integration"], serial: true, timeoutMs: 20 * minute },
-  { name: "end to end", folders: ["tests/e2e"], serial: true, timeoutMs: 40 * minute },
+  {
+    name: "repository and executable",
+    folders: ["tests/*"],
+    serial: true,
+    sanitize: true,
+    timeoutMs: 5 * minute,
+  },
+  {
+    name: "integration",
+    folders: ["tests/integration"],
+    serial: true,
+    sanitize: true,
+    timeoutMs: 20 * minute,
+  },
+  { name: "end to end", folders: ["tests/e2e"], serial: true, sanitize: false, timeoutMs: 40 * minute },
 ];
 
 const checks: { name: string; argv: string[] }[] = [
@@ -90,10 +105,9 @@ async function runTests(group: Group, files: string[], signal: AbortSignal): Pro
       "-A",
       "--frozen",
       "--no-check",
-      "--sanitize-ops",
-      "--sanitize-resources",
       `--junit-path=${report}`,
     ];
+    if (group.sanitize) flags.push("--sanitize-ops", "--sanitize-resources");
     if (!group.serial) flags.push("--parallel");
     const child = spawn([deno, "test", ...flags, ...files], {
       cwd: root,

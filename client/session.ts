@@ -127,7 +127,7 @@ async function afterLoss(
   id: string,
 ): Promise<Desktop | null> {
   const { signal, terminal } = context;
-  for (const until = Date.now() + restartMs;;) {
+  for (let until = Infinity;;) {
     const desktop = await persist(terminal, signal, () => getDesktop(context, id));
     if (desktop.state === "ended" || desktop.state === "failed") throw endedElsewhere(desktop);
     if (desktop.terminal !== context.device) {
@@ -136,7 +136,9 @@ async function afterLoss(
     if (desktop.machine?.state === "running") {
       return await untilReady(context, await open(context, desktopPoolId));
     }
-    if (Date.now() > until) return null;
+    // Counted from the first answer: the dashboard may have been away for long.
+    until = Math.min(until, Date.now() + restartMs);
+    if (Date.now() >= until) return null;
     await wait(pollMs, null, { signal });
   }
 }

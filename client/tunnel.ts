@@ -7,6 +7,8 @@ import type { AddressInfo } from "node:net";
 
 const maxHeadBytes = 8 * 1024;
 const headTimeoutMs = 10_000;
+/** How long the dashboard may take until its first byte comes back. */
+const answerTimeoutMs = 20_000;
 
 export interface TunnelEvents {
   /** A display connection was opened; `open` is how many there are. */
@@ -73,6 +75,8 @@ export class Tunnel implements AsyncDisposable {
     const dashboard = this.dial();
     this.#track(dashboard);
     let endedBy: "viewer" | "dashboard" | null = null;
+    const timer = setTimeout(() => dashboard.destroy(), answerTimeoutMs);
+    dashboard.once("data", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
     this.events.onOpen(++this.#open);
     for (const [socket, name] of [[viewer, "viewer"], [dashboard, "dashboard"]] as const) {
       socket.once("end", () => endedBy ??= name);

@@ -159,26 +159,27 @@ export class Stand implements AsyncDisposable {
       "--domain-type",
       "qemu",
     ];
-    const log = await Deno.open(join(this.dir, "log"), { create: true, append: true });
-    const write = (line: string) => void log.writeSync(new TextEncoder().encode(`${line}\n`));
-    const child = spawn(argv, { onStderrLine: write, diesWithParent: true });
+    const log = join(this.dir, "log");
+    await Deno.writeTextFile(log, "", { append: true });
+    const from = (await this.log()).length;
+    // Straight into the file: a pipe that we read would be an operation left open by every test.
+    const child = spawn(["sh", "-c", 'exec "$@" >>"$0" 2>&1', log, ...argv], {
+      diesWithParent: true,
+      stdout: "null",
+      stderr: "null",
+    });
     this.#process = child;
-    const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
-    void (async () => {
-      for await (const line of child.lines()) {
-        write(line);
-        const [first, second] = line.match(/https?:\/\/\S+/g) ?? [];
-        const setup = [first, second].find((url) => url?.includes("/setup"));
-        if (setup) this.setupLink = setup;
-        if (!first) continue;
-        this.url = new URL(first).origin;
-        resolve();
-      }
-      await child.status;
-      log.close();
-      reject(new Error(`the dashboard ended: ${child.stderrTail()}`));
-    })();
-    await ready;
+    let ended = false;
+    void child.status.then(() => ended = true);
+    const ready = await eventually("the dashboard is ready", async () => {
+      const text = (await this.log()).slice(from);
+      if (ended) return new Error(`the dashboard ended: ${text.slice(-2000)}`);
+      return /^KVM-VDI is ready: (\S+)(?:\s+Setup: (\S+))?$/m.exec(text);
+    }, { timeoutMs: 60_000, everyMs: 50 });
+    if (ready instanceof Error) throw ready;
+    const [, url = "", setupLink] = ready;
+    this.url = new URL(url).origin;
+    if (setupLink) this.setupLink = setupLink;
   }
 
   /** The dashboard's certificate authority, as an admin downloads it before anything is trusted. */

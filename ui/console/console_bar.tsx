@@ -116,6 +116,9 @@ function Latency({ milliseconds }: { milliseconds: number | null }) {
   return <span className="kv-console-latency" title="To the dashboard and back">{milliseconds} ms</span>;
 }
 
+/** Where the bar's menus are put: within the page's landmark, but outside of the bar, which is moved by a transform. */
+const consolePage = () => document.querySelector<HTMLElement>(".kv-console") ?? document.body;
+
 interface BarMenuProps {
   label: string;
   icon?: ReactNode;
@@ -132,6 +135,7 @@ function BarMenu({ label, icon, disabled, children }: BarMenuProps) {
       onSelect={() => setOpen(false)}
       isScrollable
       maxMenuHeight="70vh"
+      popperProps={{ appendTo: consolePage }}
       toggle={(ref) => (
         <MenuToggle
           ref={ref}

@@ -9,6 +9,7 @@ import { ProcessError, run, type RunningProcess, spawn } from "../lib/process.ts
 import { selfCommand } from "../lib/version.ts";
 import { type DashboardConfig, localAgentSocket } from "./config.ts";
 import { handOver } from "./hand_over.ts";
+import { waitUnlessAborted } from "../lib/wait.ts";
 
 interface Child {
   name: "agent" | "dashboard";
@@ -77,7 +78,7 @@ async function keepRunning(child: Child, signal: AbortSignal, log: Logger): Prom
     deaths = ranMs > provenMs ? 1 : deaths + 1;
     const delayMs = restartDelaysMs[Math.min(deaths, restartDelaysMs.length) - 1]!;
     log.error({ child: child.name, ...status, delayMs }, `the ${child.name} ended; it is started again`);
-    await wait(delayMs, signal);
+    await waitUnlessAborted(delayMs, signal);
   }
   return 0;
 }
@@ -95,19 +96,6 @@ async function untilEnded(child: RunningProcess, signal: AbortSignal) {
   } finally {
     signal.removeEventListener("abort", stop);
   }
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
-  });
 }
 
 /** Who the dashboard becomes: the user, in the group that may talk to the agent. */

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import type { Domain, PopulateOperation } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
 import type { JobItem } from "../../contracts/job.ts";
+import { forEachOf } from "../../lib/for_each.ts";
 import type { Host, JobOperation, Operation } from "../host.ts";
 import {
   imagePath,
@@ -53,7 +54,7 @@ async function run(host: Host, { initialId, machineIds }: Input, op: Operation):
   await requireQuiet(base, uses, "Populate", op.signal);
   const items: JobItem[] = [];
   const failures: unknown[] = [];
-  await forEachInParallel(ids, availableParallelism() * 2, op.signal, async (id) => {
+  await forEachOf(ids, availableParallelism() * 2, op.signal, async (id) => {
     const domain = host.domains.get(id);
     try {
       const purpose = purposes.get(id);
@@ -136,23 +137,6 @@ async function defineDisk(host: Host, id: string, target: string | null, path: s
   if (!metadata) throw new AppError("conflict", "it is no longer managed by KVM-VDI");
   await host.virsh.define(writeMetadata(xml, { ...metadata, owned: true }));
   await host.domains.refresh(id);
-}
-
-async function forEachInParallel<T>(
-  items: readonly T[],
-  width: number,
-  signal: AbortSignal,
-  act: (item: T) => Promise<void>,
-): Promise<void> {
-  const rest = items.values();
-  const work = async () => {
-    for (const item of rest) {
-      signal.throwIfAborted();
-      await act(item);
-    }
-  };
-  const outcomes = await Promise.allSettled(Array.from({ length: width }, work));
-  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 }
 
 function messageOf(host: Host, id: string, error: unknown): string {

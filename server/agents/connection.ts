@@ -11,6 +11,7 @@ import type { HypervisorState } from "../../contracts/hypervisor.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { AgentAddress, ConnectionStatus, LiveDomain } from "./connections.ts";
 import { type HostChange, HostView } from "./host_view.ts";
+import { waitUnlessAborted } from "../../lib/wait.ts";
 
 export interface ConnectionTimes {
   /** No event for this long: the agent is taken for dead. */
@@ -111,7 +112,7 @@ export class AgentConnection {
         this.#goOffline(error);
       }
       const delays = this.#times.retryDelaysMs;
-      await waitMs(delays[Math.min(failures, delays.length - 1)] ?? 1000, signal);
+      await waitUnlessAborted(delays[Math.min(failures, delays.length - 1)] ?? 1000, signal);
     }
   }
 
@@ -202,17 +203,4 @@ class ContractMismatch extends AppError {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function waitMs(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
-  });
 }

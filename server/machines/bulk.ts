@@ -10,7 +10,7 @@ import type { MachineRow } from "../db/schema.ts";
 import { populateOperation, sortOut } from "../images/populate.ts";
 import { type LocalOperation, partialFailure } from "../jobs/service.ts";
 import { deletionOf, requireDeletable } from "./delete.ts";
-import { forEachOf } from "./for_each.ts";
+import { forEachOf } from "../../lib/for_each.ts";
 import { powerMachine } from "./power.ts";
 import { changeMachines, findMachineRows, requireMachine, requireNotHeld } from "./service.ts";
 

@@ -11,7 +11,7 @@ import { type EndedJob, type LocalOperation, partialFailure } from "../jobs/serv
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import { type CreatePlan, planCreation } from "./create_plan.ts";
-import { forEachOf } from "./for_each.ts";
+import { forEachOf } from "../../lib/for_each.ts";
 import { recordDomains } from "./live.ts";
 import { changeMachines, findMachineRows, renderMachines, requireMachine } from "./service.ts";
 import { insertMachines, removeMachine } from "./store.ts";

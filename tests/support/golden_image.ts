@@ -53,7 +53,7 @@ export async function makePool(
       (await admin.call("createUser", { body: { username, password } })).user.id
     ),
   );
-  const { desktopPool } = await admin.call("createDesktopPool", { body: { name: stand.name(name) } });
+  const { desktopPool } = await admin.call("createDesktopPool", { body: { name: `${stand.label}${name}` } });
   await admin.call("putPoolMachines", { id: desktopPool.id, body: { machineIds } });
   await admin.call("putEntitlements", { id: desktopPool.id, body: { userIds: users } });
   return { id: desktopPool.id, password };

@@ -117,7 +117,11 @@ export class Stand implements AsyncDisposable {
   #http: Deno.HttpClient | undefined;
   #admin: ApiUser | undefined;
 
-  private constructor(readonly prefix: string, dir: string) {
+  /** Of this stand's machines; with our process id, so that runs at the same time leave each other alone. */
+  readonly prefix: string;
+
+  private constructor(readonly label: string, dir: string) {
+    this.prefix = `${label}${Deno.pid}-`;
     this.dir = dir;
     this.dataDir = join(dir, "dashboard");
     this.agentDir = join(dir, "agent");
@@ -130,7 +134,7 @@ export class Stand implements AsyncDisposable {
     const stand = new Stand(prefix, dir);
     try {
       // What a run before this one left when it was killed.
-      await removeDomains(prefix);
+      await removeStaleDomains(prefix);
       await Deno.mkdir(join(stand.agentDir, "images"), { recursive: true });
       await Deno.mkdir(join(stand.agentDir, "iso"), { recursive: true });
       stand.#port = freePort();
@@ -321,6 +325,15 @@ const listNames = async (path: string): Promise<string[]> =>
 
 export const virsh = async (...args: string[]): Promise<string> =>
   (await run(["virsh", "-q", "-c", "qemu:///system", ...args])).stdout.trim();
+
+/** Removes domains of this label whose test process is gone. */
+async function removeStaleDomains(label: string): Promise<void> {
+  const names = (await virsh("list", "--all", "--name")).split("\n").filter((name) => name.startsWith(label));
+  const pids = new Set(names.map((name) => name.slice(label.length).split("-")[0]!));
+  for (const pid of pids) {
+    if (!await Deno.stat(`/proc/${pid}`).catch(() => null)) await removeDomains(`${label}${pid}-`);
+  }
+}
 
 async function removeDomains(prefix: string): Promise<void> {
   const names = (await virsh("list", "--all", "--name")).split("\n").filter((name) =>

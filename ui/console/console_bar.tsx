@@ -135,7 +135,7 @@ function BarMenu({ label, icon, disabled, children }: BarMenuProps) {
       onSelect={() => setOpen(false)}
       isScrollable
       maxMenuHeight="70vh"
-      popperProps={{ appendTo: consolePage }}
+      popperProps={{ appendTo: consolePage, preventOverflow: true }}
       toggle={(ref) => (
         <MenuToggle
           ref={ref}

@@ -49,6 +49,8 @@ const groups: Group[] = [
     sanitize: true,
     timeoutMs: 20 * minute,
   },
+  // In Chromium against an API in memory.
+  { name: "web interface", folders: ["tests/ui"], serial: true, sanitize: false, timeoutMs: 10 * minute },
   { name: "end to end", folders: ["tests/e2e"], serial: true, sanitize: false, timeoutMs: 40 * minute },
 ];
 

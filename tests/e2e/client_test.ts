@@ -100,7 +100,7 @@ Deno.test("the desktop stays open while the dashboard is restarted", async () =>
   await shown();
   const [before] = await leases();
   Deno.kill((await stand.pids()).dashboard, "SIGKILL");
-  await eventually("the dashboard answers again", async () => (await stand.fetch("/healthz")).ok);
+  await stand.untilHealthy(10_000);
   await eventually("the lease is held on", async () => (await leases())[0]?.id === before!.id);
   // The viewer is opened again by itself; what is typed before that goes nowhere.
   await eventually("keys reach the guest again", async () => {

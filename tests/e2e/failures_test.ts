@@ -60,9 +60,7 @@ Deno.test("a copy goes on when the dashboard is killed, and is picked up by its 
   const job = await copyHalfWay();
   const { dashboard } = await stand.pids();
   Deno.kill(dashboard, "SIGKILL");
-  await eventually("the dashboard answers again", async () => (await stand.fetch("/healthz")).ok, {
-    timeoutMs: recoveryMs,
-  });
+  await stand.untilHealthy(recoveryMs);
   await admin.done(job, 120_000);
   assert.notEqual(await diskOf(golden.initial.id), before);
   assert.deepEqual(await partials(), []);

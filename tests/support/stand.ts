@@ -204,6 +204,15 @@ export class Stand implements AsyncDisposable {
     return await fetch(new URL(path, this.url), options);
   }
 
+  /** Waits until the dashboard answers again. */
+  async untilHealthy(timeoutMs: number): Promise<void> {
+    await eventually("the dashboard answers", async () => {
+      const response = await this.fetch("/healthz");
+      await response.body?.cancel();
+      return response.ok;
+    }, { timeoutMs });
+  }
+
   async signIn(username: string, password: string): Promise<ApiUser> {
     const response = await this.fetch("/api/session", {
       method: "POST",

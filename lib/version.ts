@@ -32,7 +32,7 @@ export async function readCommit(): Promise<string> {
 export function selfCommand(args: readonly string[]): string[] {
   if (isPacked) return [canOthersReach(Deno.execPath()) ? Deno.execPath() : "/proc/self/exe", ...args];
   const main = new URL("../main.ts", import.meta.url).pathname;
-  return [Deno.execPath(), "run", "-A", "-q", "--no-prompt", main, ...args];
+  return [Deno.execPath(), "run", "-A", "-q", "--no-prompt", "--unstable-no-legacy-abort", main, ...args];
 }
 
 /**

@@ -27,6 +27,8 @@ const denoArguments = [
   "--no-prompt",
   // A smaller nursery for young objects: the dashboard needs 8 MB less, and no slow-down was measurable.
   "--v8-flags=--max-semi-space-size=2",
+  // A request's signal is for those who went away, not for those who got their answer.
+  "--unstable-no-legacy-abort",
   "--ext=js",
 ];
 const environment = {

@@ -237,7 +237,12 @@ export class Stand implements AsyncDisposable {
       if (!response.ok) throw new Error(`setup: ${await response.text()}`);
       await response.body?.cancel();
     }
-    return this.#admin = await this.signIn("admin", adminPassword);
+    const admin = await this.signIn("admin", adminPassword);
+    await eventually("the hypervisor is online", async () => {
+      const { items } = await admin.call("listHypervisors", { query: {} });
+      return items.some(({ state }) => state === "online");
+    }, { timeoutMs: 30_000 });
+    return this.#admin = admin;
   }
 
   /** The name of one of this stand's machines. */

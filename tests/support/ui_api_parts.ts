@@ -43,18 +43,18 @@ export function runJob(server: UiServer, patch: Partial<Job>, finish: () => void
     ...patch,
   });
   server.world.jobs.unshift(job);
-  setTimeout(() => {
+  server.after(150, () => {
     if (!isOpenJob(job)) return;
     job.done = Math.round(job.total / 2);
     server.publish({ type: "job", job });
-  }, 150);
-  setTimeout(() => {
+  });
+  server.after(600, () => {
     if (!isOpenJob(job)) return;
     Object.assign(job, { state: "succeeded", done: job.total, endedAt: Date.now(), stage: "Done" });
     finish();
     server.publish({ type: "job", job });
     server.publish({ type: "overview", overview: overviewOf(server.world) });
-  }, 600);
+  });
   server.publish({ type: "job", job });
   return structuredClone(job);
 }

@@ -16,13 +16,13 @@ const stateAfter: Record<PowerAction, Machine["state"]> = {
 
 function power(server: UiServer, machine: Machine, action: PowerAction): void {
   machine.pendingAction = action;
-  setTimeout(() => {
+  server.after(400, () => {
     const state = stateAfter[action];
     Object.assign(machine, makeMachine(0, { ...machine, state, pendingAction: null }), {
       addresses: state === "running" ? ["10.20.0.9"] : [],
     });
     server.publish({ type: "machine", machine });
-  }, 400);
+  });
 }
 
 function changeMany(server: UiServer, ids: string[], action: string): void {

@@ -52,6 +52,7 @@ export class UiServer {
   /** Answers the next calls of an endpoint with an error, while set. */
   readonly failures = new Map<EndpointName, AppError>();
   readonly #streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #uiDir: string;
 
@@ -85,7 +86,17 @@ export class UiServer {
     this.#streams.clear();
   }
 
+  /** Does something later, unless the server is closed before. */
+  after(delayMs: number, action: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      action();
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+
   async close(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
     this.dropStreams();
     await this.#server.shutdown();
   }

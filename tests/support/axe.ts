@@ -21,10 +21,17 @@ export async function assertAccessible(page: Page, what: string): Promise<void> 
 /** Waits for the end of transitions: half-way through one, colours are not those that people read. */
 async function atRest(page: Page): Promise<void> {
   await page.evaluate(async () => {
-    const ending = document.getAnimations().filter((animation) =>
-      Number.isFinite(animation.effect?.getComputedTiming().endTime)
-    );
-    await Promise.allSettled(ending.map((animation) => animation.finished));
+    const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+    const moving = () =>
+      document.getAnimations().filter((animation) =>
+        animation.playState !== "finished" && Number.isFinite(animation.effect?.getComputedTiming().endTime)
+      );
+    // What was just opened begins to move with the frame after the one that shows it.
+    do {
+      await Promise.allSettled(moving().map((animation) => animation.finished));
+      await nextFrame();
+      await nextFrame();
+    } while (moving().length > 0);
   });
 }
 

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { AppError } from "../contracts/errors.ts";
 import { defineMode, type ModeContext, untilAborted } from "../lib/cli.ts";
 import { SocketAgent } from "./agents/socket_agent.ts";
@@ -33,6 +34,10 @@ async function serve(config: DashboardConfig, { signal, log }: ModeContext): Pro
     log,
     connect: ({ socketPath }) => new SocketAgent(socketPath),
   });
+  if (dashboard.ca !== null) {
+    const sha256 = new X509Certificate(dashboard.ca).fingerprint256;
+    log.info({ sha256 }, "own certificate authority, as clients get it from /ca.pem");
+  }
   const setup = dashboard.setupUrl === null ? "" : `  Setup: ${dashboard.setupUrl}`;
   console.log(`KVM-VDI is ready: ${dashboard.url}${setup}`);
   try {

@@ -45,7 +45,7 @@ export class LoadMeter {
       const cpuNs = Number(values.get("cpu.time") ?? 0);
       seen.set(id, { cpuNs, at });
       const availableNs = before ? (at - before.at) * 1e6 * Number(values.get("vcpu.current") ?? 1) : 0;
-      const memoryKiB = Number(values.get("balloon.rss") ?? values.get("balloon.current") ?? 0);
+      const memoryKiB = usedKiB(values);
       return [{
         id,
         cpuPercent: before ? percent(cpuNs - before.cpuNs, availableNs) : 0,
@@ -55,6 +55,14 @@ export class LoadMeter {
     this.#domainCpu = seen;
     return loads;
   }
+}
+
+/** What the machine takes from the host, without QEMU's own needs beyond the memory it was given. */
+function usedKiB(values: ReadonlyMap<string, string>): number {
+  const givenKiB = Number(values.get("balloon.current") ?? Infinity);
+  const residentKiB = Number(values.get("balloon.rss") ?? givenKiB);
+  const usedKiB = Math.min(givenKiB, residentKiB);
+  return Number.isFinite(usedKiB) ? usedKiB : 0;
 }
 
 /** Between 0 and 100, with one decimal. */

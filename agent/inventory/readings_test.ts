@@ -36,6 +36,11 @@ Deno.test("LoadMeter.readDomains() gives the share of all vCPUs since the last t
   assert.equal(meter.readDomains(stats(6e9), idOf, 6_000)[0]?.cpuPercent, 50);
 });
 
+Deno.test("LoadMeter.readDomains() does not count QEMU's own memory as the machine's", () => {
+  const stats = parseDomainStats("Domain: 'a'\n  balloon.current=196608\n  balloon.rss=277940\n");
+  assert.equal(new LoadMeter().readDomains(stats, () => "id", 0)[0]?.memoryUsedMiB, 192);
+});
+
 Deno.test("the host's load is read from /proc", () => {
   assert.deepEqual(parseCpuTimes("cpu  10 0 20 60 10 0 0 0 0 0\ncpu0 1 2\n"), { busy: 30, total: 100 });
   assert.deepEqual(parseMemory("MemTotal:        2097152 kB\nMemAvailable:    1048576 kB\n"), {

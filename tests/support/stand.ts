@@ -261,10 +261,11 @@ export class Stand implements AsyncDisposable {
     if (supervisor === undefined) throw new Error("the stand is not running");
     return await eventually("agent and dashboard run", async () => {
       const found = new Map<string, number>();
-      for (const pid of await descendants(supervisor)) {
+      for (const pid of await childrenOf(supervisor)) {
         const args = (await Deno.readTextFile(`/proc/${pid}/cmdline`)).split("\0");
         const mode = args.find((word) => word === "agent" || word === "dashboard");
-        if (mode) found.set(mode, pid);
+        // A child that was forked and has not become its program yet still has the supervisor's own arguments.
+        if (mode && args.includes("--exit-with-parent")) found.set(mode, pid);
       }
       const agent = found.get("agent"), dashboard = found.get("dashboard");
       return agent !== undefined && dashboard !== undefined && { agent, dashboard };
@@ -323,10 +324,9 @@ export class Stand implements AsyncDisposable {
   }
 }
 
-async function descendants(pid: number): Promise<number[]> {
-  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
-  const children = text.split(" ").filter(Boolean).map(Number);
-  return [...children, ...(await Promise.all(children.map(descendants))).flat()];
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
+  return text.split(" ").filter(Boolean).map(Number);
 }
 
 function freePort(): number {

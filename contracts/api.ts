@@ -12,6 +12,7 @@ import {
   Heartbeat,
   Lease,
   LeaseQuery,
+  PlacementReason,
   UserPowerRequest,
 } from "./desktop.ts";
 import {
@@ -23,17 +24,51 @@ import {
   PutMachines,
   UpdateDesktopPool,
 } from "./desktop_pool.ts";
-import { CreateHypervisor, Hypervisor, ImageFile, ImportableDomain, UpdateHypervisor } from "./hypervisor.ts";
+import {
+  CreateHypervisor,
+  EnrolCredentials,
+  HostKey,
+  Hypervisor,
+  ImageFile,
+  ImportableDomain,
+  LoadPoint,
+  LoadQuery,
+  OwnKey,
+  SshEndpoint,
+  UpdateHypervisor,
+} from "./hypervisor.ts";
+import {
+  CopyDisk,
+  DeletionPlan,
+  DistributeRequest,
+  Image,
+  ImageVersion,
+  PublishRequest,
+  UpdateVersion,
+} from "./image.ts";
 import { Job, JobQuery } from "./job.ts";
 import {
   BulkRequest,
+  CopyMachine,
   CreateMachine,
   Machine,
   MachineDisk,
   MachineQuery,
+  MoveMachine,
   PowerRequest,
+  PutDataDisk,
+  ResizeDisk,
   UpdateMachine,
 } from "./machine.ts";
+import {
+  CreateUpload,
+  DataDisk,
+  DeletedFiles,
+  DeleteFiles,
+  FinishUpload,
+  StorageReport,
+  Upload,
+} from "./storage.ts";
 import { AuditEntry, AuditQuery, Overview, SearchHit, Settings, UpdateSettings } from "./settings.ts";
 import {
   ChangePassword,
@@ -153,10 +188,177 @@ export const api = {
   createHypervisor: endpoint("POST", "/api/hypervisors", {
     access: "admin",
     tag: "hypervisors",
-    summary: "Add a hypervisor whose agent listens on this host",
+    summary:
+      "Add a hypervisor: this host's agent, or another host over SSH, where the agent can be installed first",
     status: 201,
     body: CreateHypervisor,
-    result: z.object({ hypervisor: Hypervisor }),
+    result: z.object({ hypervisor: Hypervisor, job: Job.nullable() }),
+  }),
+  readHostKey: endpoint("POST", "/api/hypervisors/host-key", {
+    access: "admin",
+    tag: "hypervisors",
+    summary: "Ask a host for its SSH key, to be compared and confirmed before it is added",
+    body: SshEndpoint,
+    result: z.object({ hostKey: HostKey }),
+  }),
+  listOwnKeys: endpoint("GET", "/api/ssh-keys", {
+    access: "admin",
+    tag: "hypervisors",
+    summary: "The dashboard's own public SSH keys, for authorized_keys",
+    result: z.object({ items: z.array(OwnKey) }),
+  }),
+  createOwnKey: endpoint("POST", "/api/ssh-keys", {
+    access: "admin",
+    tag: "hypervisors",
+    summary: "Make a key of another kind too, for hosts that do not take ed25519",
+    status: 201,
+    body: z.object({ algorithm: OwnKey.shape.algorithm }),
+    result: z.object({ key: OwnKey }),
+  }),
+  enrolHypervisor: endpoint("POST", "/api/hypervisors/:id/enrol", {
+    access: "admin",
+    tag: "hypervisors",
+    summary: "Install the agent on the host, or repair it",
+    status: 202,
+    body: EnrolCredentials,
+    result: withJob,
+  }),
+  updateAgents: endpoint("POST", "/api/hypervisors/update-agents", {
+    access: "admin",
+    tag: "hypervisors",
+    summary: "Give outdated agents the dashboard's own executable, one after another; guests go on",
+    status: 202,
+    body: z.object({ hypervisorIds: z.array(Id).min(1).max(500).optional() }).optional(),
+    result: withJob,
+  }),
+  getHypervisorLoad: endpoint("GET", "/api/hypervisors/:id/load", {
+    access: "operator",
+    tag: "hypervisors",
+    summary: "How busy a hypervisor was",
+    query: LoadQuery,
+    result: z.object({ points: z.array(LoadPoint) }),
+  }),
+  getStorage: endpoint("GET", "/api/hypervisors/:id/storage", {
+    access: "operator",
+    tag: "storage",
+    summary: "Every file in the agent's directories: whose it is, what it takes, and whether it can go",
+    result: StorageReport,
+  }),
+  deleteFiles: endpoint("POST", "/api/hypervisors/:id/files/delete", {
+    access: "admin",
+    tag: "storage",
+    summary: "Delete files that nothing uses",
+    body: DeleteFiles,
+    result: DeletedFiles,
+  }),
+  listUploads: endpoint("GET", "/api/uploads", {
+    access: "operator",
+    tag: "storage",
+    summary: "Uploads that are under way or have ended lately",
+    result: z.object({ items: z.array(Upload) }),
+  }),
+  createUpload: endpoint("POST", "/api/uploads", {
+    access: "admin",
+    tag: "storage",
+    summary: "Begin an upload of an ISO or a disk image; its bytes follow with PATCH /api/uploads/:id",
+    status: 201,
+    body: CreateUpload,
+    result: z.object({ upload: Upload }),
+  }),
+  getUpload: endpoint("GET", "/api/uploads/:id", {
+    access: "operator",
+    tag: "storage",
+    summary: "How far an upload is: where to go on",
+    result: z.object({ upload: Upload }),
+  }),
+  finishUpload: endpoint("POST", "/api/uploads/:id/finish", {
+    access: "admin",
+    tag: "storage",
+    summary: "All bytes are there: check them and put the file in its place",
+    body: FinishUpload,
+    result: z.object({ upload: Upload }),
+  }),
+  cancelUpload: endpoint("DELETE", "/api/uploads/:id", {
+    access: "admin",
+    tag: "storage",
+    summary: "Give an upload up and remove what has arrived",
+  }),
+  listDataDisks: endpoint("GET", "/api/data-disks", {
+    access: "operator",
+    tag: "storage",
+    summary: "Personal data disks of users and machines",
+    query: ListQuery.extend({ userId: Id.optional(), hypervisorId: Id.optional() }),
+    result: pageOf(DataDisk),
+  }),
+  deleteDataDisk: endpoint("DELETE", "/api/data-disks/:id", {
+    access: "admin",
+    tag: "storage",
+    summary: "Delete a personal data disk with everything on it",
+  }),
+
+  // images
+  listImages: endpoint("GET", "/api/images", {
+    access: "operator",
+    tag: "images",
+    summary: "Initials with their versions",
+    query: ListQuery,
+    result: pageOf(Image),
+  }),
+  getImage: endpoint("GET", "/api/images/:id", {
+    access: "operator",
+    tag: "images",
+    summary: "One initial with its versions, its rollout and what is to be done next",
+    result: z.object({ image: Image }),
+  }),
+  cancelRollout: endpoint("DELETE", "/api/images/:id/rollout", {
+    access: "operator",
+    tag: "images",
+    summary: "Leave the clones that have not moved yet where they are",
+    result: z.object({ image: Image }),
+  }),
+  updateVersion: endpoint("PATCH", "/api/image-versions/:id", {
+    access: "operator",
+    tag: "images",
+    summary: "Change a version's note, or keep it whatever the policy says",
+    body: UpdateVersion,
+    result: z.object({ version: ImageVersion }),
+  }),
+  deleteVersion: endpoint("DELETE", "/api/image-versions/:id", {
+    access: "operator",
+    tag: "images",
+    summary: "Delete a version that nothing uses, on every hypervisor",
+    status: 202,
+    result: withJob,
+  }),
+  sealVersion: endpoint("POST", "/api/image-versions/:id/seal", {
+    access: "operator",
+    tag: "images",
+    summary: "Make a draft final: checksum, read-only, copied to every hypervisor that needs it",
+    status: 202,
+    result: withJob,
+  }),
+  unsealVersion: endpoint("DELETE", "/api/image-versions/:id/seal", {
+    access: "operator",
+    tag: "images",
+    summary: "Make a sealed version that was never used a draft again",
+    result: z.object({ version: ImageVersion }),
+  }),
+  publishVersion: endpoint("POST", "/api/image-versions/:id/publish", {
+    access: "operator",
+    tag: "images",
+    summary:
+      "Make a version current and move the clones to it: at once, or as their users leave. Also the way back",
+    status: 202,
+    body: PublishRequest.optional(),
+    result: withJob,
+  }),
+  distributeVersion: endpoint("POST", "/api/image-versions/:id/distribute", {
+    access: "operator",
+    tag: "images",
+    summary: "Copy a sealed version to further hypervisors",
+    status: 202,
+    body: DistributeRequest,
+    result: withJob,
   }),
   getHypervisor: endpoint("GET", "/api/hypervisors/:id", {
     access: "operator",
@@ -231,8 +433,57 @@ export const api = {
     tag: "machines",
     summary: "Delete a machine and its disks",
     status: 202,
-    query: z.object({ keepDisks: z.enum(["true", "false"]).default("false") }),
+    query: z.object({
+      keepDisks: z.enum(["true", "false"]).default("false"),
+      cascade: z.enum(["true", "false"]).default("false").describe(
+        "of an initial: also its clones; see the deletion plan first",
+      ),
+    }),
     result: withJob,
+  }),
+  planDeletion: endpoint("GET", "/api/machines/:id/deletion", {
+    access: "operator",
+    tag: "machines",
+    summary: "What would go with a machine",
+    result: z.object({ plan: DeletionPlan }),
+  }),
+  moveMachine: endpoint("POST", "/api/machines/:id/move", {
+    access: "operator",
+    tag: "machines",
+    summary: "Move a machine that is shut off to another hypervisor, with its disks",
+    status: 202,
+    body: MoveMachine,
+    result: withJob,
+  }),
+  copyMachine: endpoint("POST", "/api/machines/:id/copy", {
+    access: "operator",
+    tag: "machines",
+    summary: "Make a second machine like it, here or on another hypervisor",
+    status: 202,
+    body: CopyMachine,
+    result: z.object({ job: Job, machine: Machine }),
+  }),
+  flattenMachine: endpoint("POST", "/api/machines/:id/flatten", {
+    access: "operator",
+    tag: "machines",
+    summary: "Make a vdi a stand-alone machine with a disk of its own",
+    status: 202,
+    result: withJob,
+  }),
+  resizeDisk: endpoint("POST", "/api/machines/:id/resize-disk", {
+    access: "operator",
+    tag: "machines",
+    summary: "Make a machine's disk larger",
+    status: 202,
+    body: ResizeDisk,
+    result: withJob,
+  }),
+  putDataDisk: endpoint("PUT", "/api/machines/:id/data-disk", {
+    access: "operator",
+    tag: "machines",
+    summary: "Give a vdi a disk for personal files, or make it larger",
+    body: PutDataDisk,
+    result: z.object({ machine: Machine }),
   }),
   powerMachine: endpoint("POST", "/api/machines/:id/power", {
     access: "operator",
@@ -244,8 +495,9 @@ export const api = {
   copyDisk: endpoint("POST", "/api/machines/:id/copy-disk", {
     access: "operator",
     tag: "images",
-    summary: "Copy the source's disk to this initial",
+    summary: "Copy the source's disk to a new version of this initial's image",
     status: 202,
+    body: CopyDisk.optional(),
     result: withJob,
   }),
   populate: endpoint("POST", "/api/machines/:id/populate", {
@@ -328,7 +580,11 @@ export const api = {
     tag: "desktop pools",
     summary: "Run the broker dry: which machine a user would get, or why none",
     query: z.object({ userId: Id }),
-    result: z.object({ machineId: Id.nullable(), explanation: z.string() }),
+    result: z.object({
+      machineId: Id.nullable(),
+      explanation: z.string(),
+      reasons: z.array(PlacementReason).describe("how every member stands, the chosen one first"),
+    }),
   }),
 
   // users
@@ -509,5 +765,10 @@ export const plainPaths = {
   metrics: "/metrics",
   screenshot: (machineId: string) => `/api/machines/${machineId}/screenshot`,
   xml: (machineId: string) => `/api/machines/${machineId}/xml`,
+  /** PATCH with the header `Upload-Offset`, at most `uploadPieceBytes` a request; answers {upload}. */
+  uploadPiece: (uploadId: string) => `/api/uploads/${uploadId}`,
+  /** GET a file of the image or ISO directory; ranges work. */
+  download: (hypervisorId: string, path: string) =>
+    `/api/hypervisors/${hypervisorId}/files?path=${encodeURIComponent(path)}`,
   certificate: "/ca.pem",
 } as const;

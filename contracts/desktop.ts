@@ -21,6 +21,10 @@ export const Desktop = z.object({
   userPower: z.boolean(),
   volatile: z.boolean().describe("what the user saves on it is gone afterwards"),
   terminal: z.string().nullable().describe("where it was last opened: host name or address"),
+  notice: z.object({ message: z.string(), endsAt: UnixMs }).nullable().describe(
+    "the session is going to be ended then; save your work",
+  ),
+  queued: z.int().nullable().describe("while it waits for its turn to be started: how many are before it"),
   startedAt: UnixMs,
   readyAt: UnixMs.nullable(),
   lastHeartbeatAt: UnixMs,
@@ -33,12 +37,19 @@ export const GetDesktop = z.object({
 });
 
 /** A lease as an admin sees it. */
+/** How one member of the pool stood when the broker chose. */
+export const PlacementReason = z.object({
+  machineName: z.string(),
+  hypervisorName: z.string(),
+  verdict: z.string().describe("chosen, or why not"),
+});
 export const Lease = Desktop.extend({
   userId: Id,
   username: z.string(),
   hypervisorName: z.string().nullable(),
   viewers: z.int(),
   explanation: z.string().describe("why this machine was chosen"),
+  reasons: z.array(PlacementReason).describe("how the pool's other machines stood then, at most 20"),
   endedAt: UnixMs.nullable(),
   endReason: z.string().nullable(),
 });

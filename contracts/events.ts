@@ -6,6 +6,7 @@ import { Hypervisor } from "./hypervisor.ts";
 import { Job } from "./job.ts";
 import { Machine } from "./machine.ts";
 import { Overview } from "./settings.ts";
+import { Upload } from "./storage.ts";
 import { Me } from "./user.ts";
 
 /**
@@ -29,6 +30,10 @@ export const DashboardEvent = z.discriminatedUnion("type", [
   z.object({ type: z.literal("hypervisor-removed"), id: Id }),
   z.object({ type: z.literal("desktop-pool"), desktopPool: DesktopPool }),
   z.object({ type: z.literal("desktop-pool-removed"), id: Id }),
+  z.object({ type: z.literal("image"), id: Id }).describe(
+    "an initial's versions or rollout changed: load it again",
+  ),
+  z.object({ type: z.literal("upload"), upload: Upload }),
   z.object({ type: z.literal("user"), id: Id }).describe(
     "a user was created, changed or removed: load it again",
   ),

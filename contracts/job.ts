@@ -12,6 +12,21 @@ export const JobKind = z.enum([
   "populate",
   "bulk",
   "reset-desktop",
+  "enrol-hypervisor",
+  "update-agents",
+  "publish",
+  "seal",
+  "distribute",
+  "delete-image",
+  "copy-image",
+  "receive-image",
+  "send-image",
+  "move-machine",
+  "copy-machine",
+  "flatten",
+  "resize-disk",
+  "create-data-disk",
+  "start-desktops",
 ]);
 export type JobKind = z.infer<typeof JobKind>;
 

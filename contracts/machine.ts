@@ -52,6 +52,16 @@ export const Machine = z.object({
   diskBytes: Bytes.nullable().describe("virtual size of the first disk"),
   populatedAt: UnixMs.nullable().describe("of a vdi: when its overlay was made"),
   outdated: z.boolean().describe("of a vdi: its overlay is on an older version of the initial's image"),
+  imageVersion: z.object({ id: Id, number: z.int() }).nullable().describe(
+    "of a vdi: what its overlay lies on; of an initial: what it boots from",
+  ),
+  dataDisk: z.object({ id: Id, scope: z.enum(["machine", "user"]), bytes: Bytes }).nullable().describe(
+    "the personal data disk that is attached",
+  ),
+  keptFor: z.object({ userId: Id, username: z.string(), until: UnixMs }).nullable().describe(
+    "its user lost it with its hypervisor; their work is kept until then",
+  ),
+  queuedStart: z.int().nullable().describe("place in the queue of starts of its hypervisor, from 1"),
   addresses: z.array(z.string()),
   guestAgent: z.boolean().describe("the guest agent answers"),
   cpuPercent: z.number().nullable().describe("of all its vCPUs, while running"),
@@ -79,6 +89,9 @@ export const CreateMachine = z.object({
   count: z.int().min(1).max(500).default(1),
   role: Role,
   hypervisorId: Id.optional().describe("default: the only hypervisor, or the initial's"),
+  hypervisorIds: z.array(Id).min(1).max(100).optional().describe(
+    "vdi: spread them over these, by free capacity; instead of hypervisorId",
+  ),
   sourceId: Id.nullable().optional().describe("required for initial (a source) and vdi (an initial)"),
   osType: OsType.optional().describe("default: the source's, else linux"),
   vcpus: Vcpus.optional().describe("default: the source's, else 2"),
@@ -136,6 +149,11 @@ export const BulkAction = z.enum([
 ]);
 export type BulkAction = z.infer<typeof BulkAction>;
 export const BulkRequest = z.object({ ids: z.array(Id).min(1).max(2000), action: BulkAction });
+
+export const MoveMachine = z.object({ hypervisorId: Id });
+export const CopyMachine = z.object({ hypervisorId: Id, name: Name });
+export const ResizeDisk = z.object({ bytes: Bytes.min(1024 * 1024) });
+export const PutDataDisk = z.object({ bytes: Bytes.min(16 * 1024 * 1024) });
 
 export const MachineSort = z.enum(["name", "role", "state", "hypervisor", "createdAt", "memoryMiB"]);
 export const MachineQuery = ListQuery.extend({

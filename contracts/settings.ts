@@ -13,6 +13,18 @@ export const Settings = z.object({
   desktopStartSeconds: z.int().min(10).max(3600).default(180).describe(
     "how long a desktop may take to become ready",
   ),
+  keepImageVersions: z.int().min(1).max(100).default(3).describe(
+    "sealed versions of an image that are kept, the current one included",
+  ),
+  keepImageDays: z.int().min(0).max(3650).default(14).describe(
+    "younger versions are kept however many there are",
+  ),
+  uploadQuotaGiB: z.int().min(0).max(1_000_000).default(200).describe(
+    "what uploaded files may take on one hypervisor; 0: no uploads",
+  ),
+  keepLostDesktopHours: z.int().min(0).max(24 * 30).default(8).describe(
+    "how long the desktop of a user whose hypervisor was lost is kept for them",
+  ),
 });
 export type Settings = z.infer<typeof Settings>;
 export const UpdateSettings = z.object({
@@ -23,6 +35,10 @@ export const UpdateSettings = z.object({
   heartbeatSeconds: Settings.shape.heartbeatSeconds.unwrap(),
   displayTicketSeconds: Settings.shape.displayTicketSeconds.unwrap(),
   desktopStartSeconds: Settings.shape.desktopStartSeconds.unwrap(),
+  keepImageVersions: Settings.shape.keepImageVersions.unwrap(),
+  keepImageDays: Settings.shape.keepImageDays.unwrap(),
+  uploadQuotaGiB: Settings.shape.uploadQuotaGiB.unwrap(),
+  keepLostDesktopHours: Settings.shape.keepLostDesktopHours.unwrap(),
 }).partial();
 
 export const AuditEntry = z.object({

@@ -3,6 +3,7 @@
  * what it needs. /api/events coalesces them and sends the rendered objects.
  */
 import type { Job } from "../contracts/job.ts";
+import type { Upload } from "../contracts/storage.ts";
 
 export type Change =
   | { type: "machines"; ids: string[] }
@@ -17,6 +18,8 @@ export type Change =
   | { type: "user"; id: string }
   | { type: "lease"; id: string; userId: string; ended: boolean }
   | { type: "audit"; id: number }
+  | { type: "image"; id: string }
+  | { type: "upload"; upload: Upload }
   | { type: "settings" };
 
 type Listener = (change: Change) => void;

@@ -12,6 +12,7 @@ import { defineMachineJobs } from "./machines/jobs.ts";
 import { overviewRoutes } from "./overview/routes.ts";
 import { searchRoutes } from "./search/routes.ts";
 import { settingsRoutes } from "./settings/routes.ts";
+import { pendingRoutes } from "./pending_routes.ts";
 import { setupRoutes } from "./setup/routes.ts";
 import { userRoutes } from "./users/routes.ts";
 import { sessionRoutes } from "./users/session_routes.ts";
@@ -31,6 +32,7 @@ export const allHandlers = (app: App): Handlers => ({
   ...settingsRoutes(app),
   ...overviewRoutes(app),
   ...searchRoutes(app),
+  ...pendingRoutes(),
 });
 
 /** Answers that are not JSON. */

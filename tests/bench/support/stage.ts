@@ -22,6 +22,7 @@ export interface StageOptions {
   /** Argv of the program; default: from the sources. */
   program?: string[];
   loadMs?: number;
+  changeMs?: number;
 }
 
 export interface Stage extends AsyncDisposable {
@@ -121,7 +122,7 @@ async function fill(dir: string, options: StageOptions) {
 }
 
 async function fillMachines(db: Db, dir: string, options: StageOptions) {
-  const { machines: count, hypervisors = 1, running, loadMs = 0 } = options;
+  const { machines: count, hypervisors = 1, running, loadMs = 0, changeMs = 0 } = options;
   const now = Date.now();
   const plan: AgentPlan[] = [];
   const poolId = crypto.randomUUID();
@@ -134,6 +135,9 @@ async function fillMachines(db: Db, dir: string, options: StageOptions) {
     after_use: "keep",
     return_after_minutes: 60,
     user_power: 1,
+    spares: 0,
+    schedule: "[]",
+    data_disk: null,
     created_at: now,
   }).execute();
   const machineIds: string[] = [];
@@ -145,8 +149,22 @@ async function fillMachines(db: Db, dir: string, options: StageOptions) {
       name: `hv${h}`,
       name_key: `hv${h}`,
       socket_path: socketPath,
+      ssh_address: null,
+      ssh_port: null,
+      ssh_username: null,
+      ssh_host_key: null,
+      enrolled_at: null,
       maintenance: 0,
+      drain_mode: null,
+      drain_since: null,
+      drain_ends_at: null,
       default_network: null,
+      display_address: null,
+      memory_overcommit: 1,
+      cpu_overcommit: 8,
+      max_running: null,
+      max_starting: 4,
+      start_cpu_percent: 90,
       created_at: now,
     }).execute();
     const initialId = crypto.randomUUID();
@@ -173,6 +191,10 @@ async function fillMachines(db: Db, dir: string, options: StageOptions) {
       disk_path: role === "vdi" ? `${imageDir}/${name}.qcow2` : image,
       disk_bytes: 2 ** 30,
       base_path: role === "vdi" ? image : null,
+      version_id: null,
+      current_version_id: null,
+      kept_for_user_id: null,
+      kept_until: null,
       populated_at: role === "vdi" ? now : null,
       notes: "",
       created_at: now,
@@ -189,7 +211,7 @@ async function fillMachines(db: Db, dir: string, options: StageOptions) {
       domains.push({ id, name, running });
       machineIds.push(id);
     }
-    plan.push({ socketPath, domains, backingPath: image, loadMs });
+    plan.push({ socketPath, domains, backingPath: image, loadMs, changeMs });
   }
   return { plan, poolId, machineIds };
 }

@@ -104,6 +104,10 @@ function queryText(query: unknown): string {
 export interface StandOptions {
   /** Prefix of this stand's machines, to tell them from others on the same libvirt. */
   prefix: string;
+  /** Without it the dashboard has no hypervisor until one is added. */
+  localHypervisor?: boolean;
+  /** The program; default: dist/kvm-vdi. */
+  program?: string;
 }
 
 export class Stand implements AsyncDisposable {
@@ -120,21 +124,22 @@ export class Stand implements AsyncDisposable {
   /** Of this stand's machines; with our process id, so that runs at the same time leave each other alone. */
   readonly prefix: string;
 
-  private constructor(readonly label: string, dir: string) {
+  private constructor(readonly label: string, dir: string, private readonly options: StandOptions) {
     this.prefix = `${label}${Deno.pid}-`;
     this.dir = dir;
     this.dataDir = join(dir, "dashboard");
     this.agentDir = join(dir, "agent");
   }
 
-  static async start({ prefix }: StandOptions): Promise<Stand> {
+  static async start(options: StandOptions): Promise<Stand> {
+    const { prefix, localHypervisor = true } = options;
     const dir = await Deno.makeTempDir({ prefix: "kvm-vdi-stand-" });
     // The dashboard runs as its own user, QEMU as another: both must get through.
     await Deno.chmod(dir, 0o755);
-    const stand = new Stand(prefix, dir);
+    const stand = new Stand(prefix, dir, options);
     try {
       // What a run before this one left when it was killed.
-      await removeStaleDomains(prefix);
+      if (localHypervisor) await removeStaleDomains(prefix);
       await Deno.mkdir(join(stand.agentDir, "images"), { recursive: true });
       await Deno.mkdir(join(stand.agentDir, "iso"), { recursive: true });
       stand.#port = freePort();
@@ -148,20 +153,14 @@ export class Stand implements AsyncDisposable {
 
   /** Starts the dashboard with its local hypervisor; also again after `stop`, on the same port and data. */
   async launch(): Promise<void> {
+    const { localHypervisor = true, program = executable } = this.options;
+    const agentOptions = [
+      ...["--local-hypervisor", "--agent-socket", join(this.agentDir, "agent.sock")],
+      ...["--agent-state-dir", this.agentDir, "--domain-type", "qemu"],
+    ];
     const argv = [
-      executable,
-      "dashboard",
-      "--local-hypervisor",
-      "--listen",
-      `127.0.0.1:${this.#port}`,
-      "--data-dir",
-      this.dataDir,
-      "--agent-socket",
-      join(this.agentDir, "agent.sock"),
-      "--agent-state-dir",
-      this.agentDir,
-      "--domain-type",
-      "qemu",
+      ...[program, "dashboard", "--listen", `127.0.0.1:${this.#port}`, "--data-dir", this.dataDir],
+      ...(localHypervisor ? agentOptions : []),
     ];
     const log = join(this.dir, "log");
     await Deno.writeTextFile(log, "", { append: true });
@@ -238,6 +237,7 @@ export class Stand implements AsyncDisposable {
       await response.body?.cancel();
     }
     const admin = await this.signIn("admin", adminPassword);
+    if (this.options.localHypervisor === false) return this.#admin = admin;
     await eventually("the hypervisor is online", async () => {
       const { items } = await admin.call("listHypervisors", { query: {} });
       return items.some(({ state }) => state === "online");
@@ -317,7 +317,7 @@ export class Stand implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     this.#http?.close();
-    await removeDomains(this.prefix);
+    if (this.options.localHypervisor !== false) await removeDomains(this.prefix);
     // To look at the log after a failure.
     if (Deno.env.get("KEEP_STAND")) console.log(`kept ${this.dir}`);
     else await Deno.remove(this.dir, { recursive: true });

@@ -2,7 +2,7 @@
 import type { AuditEntry, Overview, Settings, Warning } from "../../contracts/settings.ts";
 import type { Lease } from "../../contracts/desktop.ts";
 import type { DesktopPoolDetail, PoolCounts } from "../../contracts/desktop_pool.ts";
-import type { Hypervisor } from "../../contracts/hypervisor.ts";
+import { defaultCapacity, type HostKey, type Hypervisor } from "../../contracts/hypervisor.ts";
 import type { Job } from "../../contracts/job.ts";
 import type { Machine } from "../../contracts/machine.ts";
 import type { User } from "../../contracts/user.ts";
@@ -52,6 +52,10 @@ export function makeMachine(n: number, patch: Partial<Machine> = {}): Machine {
     diskBytes: 40 * GiB,
     populatedAt: Date.now() - 3 * 86_400_000,
     outdated: false,
+    imageVersion: null,
+    dataDisk: null,
+    keptFor: null,
+    queuedStart: null,
     addresses: running ? [`10.20.${n >> 8 & 255}.${n & 255}`] : [],
     guestAgent: running,
     cpuPercent: running ? n * 37 % 100 : null,
@@ -68,6 +72,13 @@ export function makeMachine(n: number, patch: Partial<Machine> = {}): Machine {
     ...patch,
   };
 }
+
+/** The n-th host key of this made-up world. */
+export const hostKeyOf = (n: number): HostKey => ({
+  algorithm: "ssh-ed25519",
+  key: btoa(`host key number ${n} of the test`),
+  fingerprint: `SHA256:${"n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg".slice(0, 42)}${n % 10}`,
+});
 
 export function makeHypervisor(n: number, patch: Partial<Hypervisor> = {}): Hypervisor {
   const storage = [
@@ -89,13 +100,26 @@ export function makeHypervisor(n: number, patch: Partial<Hypervisor> = {}): Hype
     id: idOf(2, n),
     name: `hv-${n}`,
     address: n === 1 ? "local" : `10.0.0.${n}`,
+    ssh: n === 1 ? null : {
+      address: `10.0.0.${n}`,
+      port: 22,
+      username: "kvm-vdi",
+      hostKey: hostKeyOf(n),
+    },
+    socketPath: "/run/kvm-vdi/agent.sock",
     state: "online",
     stateReason: null,
     stateSince: Date.now() - 12 * 86_400_000,
     maintenance: false,
+    drain: null,
     agentVersion: "1.0.0",
-    agentContract: 1,
+    agentCommit: "4f2a9c1",
+    agentContract: 2,
     agentOutdated: false,
+    jobId: null,
+    displayAddress: null,
+    capacity: defaultCapacity,
+    committed: { memoryMiB: 0, vcpus: 0, running: 0 },
     facts: {
       hostname: `hv-${n}.lab.example`,
       cpuModel: "AMD EPYC 7543P 32-Core Processor",
@@ -111,6 +135,13 @@ export function makeHypervisor(n: number, patch: Partial<Hypervisor> = {}): Hype
         { name: "br0", kind: "bridge", active: true },
       ],
       storage,
+      settings: {
+        imageDir: "/var/lib/kvm-vdi/images",
+        isoDir: "/var/lib/kvm-vdi/iso",
+        scratchDir: "/var/lib/kvm-vdi/scratch",
+        domainType: "auto",
+      },
+      serviceManager: "systemd",
     },
     load: {
       at: Date.now(),
@@ -201,6 +232,17 @@ export const admin = makeUser(0, {
   disabled: false,
 });
 
+export const noMachines: PoolCounts = {
+  total: 0,
+  free: 0,
+  inUse: 0,
+  spares: 0,
+  starting: 0,
+  maintenance: 0,
+  full: 0,
+  broken: 0,
+};
+
 export function makePool(n: number, name: string, description: string): DesktopPoolDetail {
   return {
     id: idOf(6, n),
@@ -211,8 +253,16 @@ export function makePool(n: number, name: string, description: string): DesktopP
       afterUse: n === 4 ? "reset" : n === 2 ? "shutdown" : "keep",
       returnAfterMinutes: 5,
       userPower: true,
+      spares: n === 1 ? 10 : 0,
+      schedule: n === 1
+        ? [
+          { days: [1, 2, 3, 4, 5], at: "07:45", action: "start", count: 30 },
+          { days: [0, 1, 2, 3, 4, 5, 6], at: "22:00", action: "shut-down-idle", count: 1 },
+        ]
+        : [],
+      dataDisk: n === 2 ? { scope: "user", bytes: 20 * GiB } : null,
     },
-    counts: { total: 0, free: 0, inUse: 0, starting: 0, maintenance: 0, broken: 0 },
+    counts: { ...noMachines },
     entitledUsers: 0,
     createdAt: Date.now() - 80 * 86_400_000,
     machineIds: [],
@@ -222,34 +272,39 @@ export function makePool(n: number, name: string, description: string): DesktopP
 
 /** Brings the counts of pools and hypervisors in step with the machines. */
 export function countMachines(world: World): void {
+  for (const hypervisor of world.hypervisors) {
+    const own = world.machines.filter((machine) => machine.hypervisorId === hypervisor.id);
+    const running = own.filter((machine) => machine.state === "running");
+    hypervisor.machineCount = own.length;
+    hypervisor.runningCount = running.length;
+    hypervisor.committed = {
+      memoryMiB: running.reduce((sum, machine) => sum + machine.memoryMiB, 0),
+      vcpus: running.reduce((sum, machine) => sum + machine.vcpus, 0),
+      running: running.length,
+    };
+  }
   for (const pool of world.pools) {
     const members = world.machines.filter((machine) => pool.machineIds.includes(machine.id));
     pool.counts = countPool(world, members);
     pool.entitledUsers = pool.entitlements.userIds.length;
   }
-  for (const hypervisor of world.hypervisors) {
-    const own = world.machines.filter((machine) => machine.hypervisorId === hypervisor.id);
-    hypervisor.machineCount = own.length;
-    hypervisor.runningCount = own.filter((machine) => machine.state === "running").length;
-  }
 }
 
 function countPool(world: World, members: Machine[]): PoolCounts {
-  const counts: PoolCounts = {
-    total: members.length,
-    free: 0,
-    inUse: 0,
-    starting: 0,
-    maintenance: 0,
-    broken: 0,
-  };
+  const counts: PoolCounts = { ...noMachines, total: members.length };
   for (const machine of members) {
     const lease = machine.lease && world.leases.find((one) => one.id === machine.lease?.id);
-    const offline = world.hypervisors.find((one) => one.id === machine.hypervisorId)?.state === "offline";
+    const host = world.hypervisors.find((one) => one.id === machine.hypervisorId);
+    const offline = host?.state === "offline";
+    const full = host?.capacity.maxRunning !== null && host?.runningCount === host?.capacity.maxRunning;
     if (lease) counts[lease.state === "ready" ? "inUse" : "starting"]++;
-    else if (machine.maintenance || machine.locked) counts.maintenance++;
+    else if (machine.maintenance || machine.locked || host?.maintenance) counts.maintenance++;
     else if (offline || machine.state === "crashed" || machine.populatedAt === null) counts.broken++;
-    else counts.free++;
+    else if (full && machine.state === "shut-off") counts.full++;
+    else {
+      counts.free++;
+      if (machine.state === "running") counts.spares++;
+    }
   }
   return counts;
 }

@@ -15,6 +15,21 @@ const titles: Record<JobKind, string> = {
   populate: "Populate",
   bulk: "Mass action",
   "reset-desktop": "Reset desktop",
+  "enrol-hypervisor": "Install agent",
+  "update-agents": "Update agents",
+  publish: "Publish",
+  seal: "Seal",
+  distribute: "Copy to hypervisors",
+  "delete-image": "Delete version",
+  "copy-image": "Copy image",
+  "receive-image": "Receive image",
+  "send-image": "Send image",
+  "move-machine": "Move machine",
+  "copy-machine": "Copy machine",
+  flatten: "Make stand-alone",
+  "resize-disk": "Resize disk",
+  "create-data-disk": "Create data disk",
+  "start-desktops": "Start desktops",
 };
 
 /** "Copy disk: lab-golden". */

@@ -1,8 +1,32 @@
 /** Desktop pools and users of the in-memory API behind ui_server.ts. */
+import { DesktopPoolPolicy } from "../../contracts/desktop_pool.ts";
 import { AppError } from "../../contracts/errors.ts";
 import { contains, page, requireById } from "./ui_api_parts.ts";
 import type { Handlers } from "./ui_server.ts";
-import { countMachines, overviewOf } from "./ui_world_parts.ts";
+import { countMachines, noMachines, overviewOf, type World } from "./ui_world_parts.ts";
+
+const verdicts = [
+  "chosen: it runs already, on the hypervisor with the least load",
+  "free, but its hypervisor is busier",
+  "used by somebody else",
+  "not offered: in maintenance",
+  "its hypervisor is offline",
+];
+
+/** How the members of a pool stand, the chosen one first. */
+export const reasonsOf = (
+  world: World,
+  machineIds: string[],
+): { machineName: string; hypervisorName: string; verdict: string }[] =>
+  machineIds.slice(0, 20).map((id, n) => {
+    const machine = world.machines.find((one) => one.id === id);
+    const host = world.hypervisors.find((one) => one.id === machine?.hypervisorId);
+    return {
+      machineName: machine?.name ?? "",
+      hypervisorName: host?.name ?? "",
+      verdict: verdicts[Math.min(n, n % 4 + 1)]!,
+    };
+  });
 
 export const poolHandlers: Handlers = {
   listDesktopPools: ({ query }, world) =>
@@ -19,8 +43,8 @@ export const poolHandlers: Handlers = {
       name: body.name,
       description: body.description ?? "",
       enabled: body.enabled ?? true,
-      policy: { afterUse: "keep" as const, returnAfterMinutes: 5, userPower: true, ...body.policy },
-      counts: { total: 0, free: 0, inUse: 0, starting: 0, maintenance: 0, broken: 0 },
+      policy: DesktopPoolPolicy.parse(body.policy ?? {}),
+      counts: { ...noMachines },
       entitledUsers: 0,
       createdAt: Date.now(),
       machineIds: [],
@@ -64,10 +88,11 @@ export const poolHandlers: Handlers = {
   },
   explainAllocation: ({ id, query }, world) => {
     const pool = requireById(world.pools, id, "desktop pool");
-    if (!pool.enabled) return { machineId: null, explanation: `${pool.name} is switched off. Enable it.` };
+    const none = { machineId: null, reasons: [] };
+    if (!pool.enabled) return { ...none, explanation: `${pool.name} is switched off. Enable it.` };
     if (!pool.entitlements.userIds.includes(query.userId)) {
       return {
-        machineId: null,
+        ...none,
         explanation: "The user is not entitled to this desktop pool. Add an entitlement.",
       };
     }
@@ -75,6 +100,7 @@ export const poolHandlers: Handlers = {
       machineId: pool.machineIds[0] ?? null,
       explanation:
         "The machine is free, populated, not in maintenance, and its hypervisor has the least load.",
+      reasons: reasonsOf(world, pool.machineIds),
     };
   },
 

@@ -170,6 +170,8 @@ function addLease(world: World, pool: DesktopPoolDetail, machine: Machine, n: nu
     userPower: true,
     volatile: machine.virtualSnapshot,
     terminal: `LAB-${String(n + 1).padStart(2, "0")}`,
+    notice: n === 2 ? { message: "Your desktop will be renewed", endsAt: Date.now() + 5 * minute } : null,
+    queued: starting ? 2 : null,
     startedAt,
     readyAt: starting ? null : startedAt + 9000,
     lastHeartbeatAt: Date.now() - 12_000,
@@ -179,6 +181,15 @@ function addLease(world: World, pool: DesktopPoolDetail, machine: Machine, n: nu
     viewers: 1,
     explanation:
       `${machine.name} was the free machine that is already running on the hypervisor with the least load.`,
+    reasons: [
+      {
+        machineName: machine.name,
+        hypervisorName: `hv-${Number(machine.hypervisorId.slice(-1))}`,
+        verdict: "chosen: it runs already, on the hypervisor with the least load",
+      },
+      { machineName: "reserve-1", hypervisorName: "hv-2", verdict: "free, but its hypervisor is busier" },
+      { machineName: "reserve-2", hypervisorName: "hv-3", verdict: "its hypervisor is offline" },
+    ],
     endedAt: null,
     endReason: null,
   });

@@ -24,6 +24,8 @@ const desktop: Desktop = {
   userPower: true,
   volatile: false,
   terminal: null,
+  notice: null,
+  queued: null,
   startedAt: 0,
   readyAt: 0,
   lastHeartbeatAt: 0,

@@ -9,6 +9,7 @@ import { findClosedParents, makeDirectories } from "./directories.ts";
 import { EventHub } from "./events/hub.ts";
 import { Reactions } from "./events/reactions.ts";
 import type { Host, JobOperations } from "./host.ts";
+import { Receivers } from "./images/receiver.ts";
 import { DomainTable } from "./inventory/domain_table.ts";
 import {
   type Acceleration,
@@ -69,7 +70,15 @@ export class Agent {
         this.hub.emit(domain ? { type: "domain", domain } : { type: "domain-removed", id });
       },
     });
-    this.host = { config, log, virsh, locks: new Locks(), domains, facts: () => this.hostFacts };
+    this.host = {
+      config,
+      log,
+      virsh,
+      locks: new Locks(),
+      domains,
+      receivers: new Receivers(),
+      facts: () => this.hostFacts,
+    };
     this.power = new Power(this.host);
     this.tickets = new Tickets(this.host);
     this.#reactions = new Reactions(this.host, this.hub, this.power, this.tickets);

@@ -6,7 +6,7 @@ import type { Logger } from "../lib/log.ts";
 
 /** A job and what it was asked to do, as kept on disk. */
 export const KeptJob = z.object({
-  job: AgentJob,
+  job: AgentJob.extend({ result: AgentJob.shape.result.default(null) }),
   operation: AgentOperation,
   recover: z.boolean().describe("the agent was killed meanwhile and has not cleaned up yet"),
 });

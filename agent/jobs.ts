@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import type { AgentJob, AgentJobRequest } from "../contracts/agent.ts";
 import { AppError, errorInfoOf } from "../contracts/errors.ts";
 import { isOpenJob, type JobItem, type Progress } from "../contracts/job.ts";
@@ -55,7 +56,7 @@ export class Jobs {
   }
 
   /** Starts a job and returns it; the same id again returns the same job. */
-  async start({ id, operation }: AgentJobRequest): Promise<AgentJob> {
+  async start({ id, operation }: z.output<typeof AgentJobRequest>): Promise<AgentJob> {
     const known = this.#jobs.get(id);
     if (known) return known.job;
     if (this.#stopping) throw new AppError("unavailable", "The agent is stopping. Try again in a moment.");
@@ -65,6 +66,7 @@ export class Jobs {
       state: "queued",
       error: null,
       items: [],
+      result: null,
       cancellable: operation.kind !== "delete-machine",
       ...{ startedAt: null, endedAt: null, stage: "Waiting", done: 0, total: 0, unit: "items" },
     };
@@ -137,25 +139,29 @@ export class Jobs {
     const { host, operations, files } = this.#options;
     const { kept, abort } = work;
     let failure: unknown;
+    let result: AgentJob["result"] = null;
     try {
       await files.write(kept);
       abort.signal.throwIfAborted();
       const operation = operations[kept.operation.kind] as JobOperation<KeptJob["operation"]>;
-      await operation.run(host, kept.operation, {
+      const made = await operation.run(host, kept.operation, {
+        jobId: kept.job.id,
         signal: abort.signal,
         report: (progress) => this.#note(work, progress),
         items: (items) => this.#note(work, { items }),
       });
+      result = made ?? null;
     } catch (error) {
       failure = error;
     }
-    await this.#finish(work, failure);
+    await this.#finish(work, failure, result);
     this.#runQueued();
   }
 
-  async #finish(work: Work, failure: unknown): Promise<void> {
+  async #finish(work: Work, failure: unknown, result: AgentJob["result"] = null): Promise<void> {
     const { kept, abort, progressTimer } = work;
     clearTimeout(progressTimer);
+    if (failure === undefined) kept.job = { ...kept.job, result };
     await this.#endAs(kept, abort.signal, failure);
     this.#work.delete(kept.job.id);
   }

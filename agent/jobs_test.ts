@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { AgentJob, AgentOperation } from "../contracts/agent.ts";
+import type { AgentJob, ImageResult } from "../contracts/agent.ts";
 import { createLogger } from "../lib/log.ts";
-import type { Host, JobOperations, Operation } from "./host.ts";
+import type { Host, JobOperations, Operation, OperationInput } from "./host.ts";
 import { JobFiles } from "./job_files.ts";
 import { Jobs } from "./jobs.ts";
 
 const log = createLogger({ mode: "test", level: "silent" });
-const operation: AgentOperation = {
+const operation: OperationInput = {
   kind: "populate",
   initialId: crypto.randomUUID(),
+  basePath: null,
   machineIds: [crypto.randomUUID()],
 };
 const newId = () => crypto.randomUUID();
@@ -17,7 +18,7 @@ const newId = () => crypto.randomUUID();
 /** Jobs whose operation is `run`, in a directory that outlives them. */
 async function withJobs(
   { run, recover = () => Promise.resolve() }: {
-    run: (op: Operation) => Promise<void>;
+    run: (op: Operation) => Promise<ImageResult | void>;
     recover?: () => Promise<void>;
   },
   body: (
@@ -37,12 +38,7 @@ async function withJobs(
     },
     recover,
   };
-  const operations = {
-    "populate": populate,
-    "copy-disk": populate,
-    "create-machine": populate,
-    "delete-machine": populate,
-  } as JobOperations;
+  const operations = { populate } as unknown as JobOperations;
   const host = { log } as unknown as Host;
   const load = () =>
     Jobs.load({

@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import type { z } from "zod";
-import type { AgentOperation, Domain, MachineSpec } from "../../contracts/agent.ts";
+import type { Domain, ImageResult, MachineSpec } from "../../contracts/agent.ts";
 import type { HostFacts } from "../../contracts/hypervisor.ts";
 import type { JobItem, Progress } from "../../contracts/job.ts";
-import type { Host, Operation } from "../../agent/host.ts";
+import type { Host, Operation, OperationInput, OperationOf } from "../../agent/host.ts";
+import { Receivers } from "../../agent/images/receiver.ts";
 import { DomainTable } from "../../agent/inventory/domain_table.ts";
 import { Virsh } from "../../agent/libvirt/virsh.ts";
 import { Locks } from "../../agent/locks.ts";
@@ -12,15 +12,17 @@ import { createLogger } from "../../lib/log.ts";
 import { run, spawn } from "../../lib/process.ts";
 import { eventually } from "./eventually.ts";
 
-type OperationInput = z.output<typeof AgentOperation>;
-export type OperationOf<Kind extends OperationInput["kind"]> = Extract<OperationInput, { kind: Kind }>;
+export type { OperationOf };
 
 /** A job as a test sees it; give `onProgress` to do something half way. */
 export class TestOperation implements Operation {
+  readonly jobId = crypto.randomUUID();
   readonly abort = new AbortController();
   readonly signal = this.abort.signal;
   readonly progress: Partial<Progress>[] = [];
   lastItems: JobItem[] = [];
+  /** What a successful job has told. */
+  result: ImageResult | null = null;
   constructor(readonly onProgress: (progress: Partial<Progress>, op: TestOperation) => void = () => {}) {}
   report(progress: Partial<Progress>): void {
     this.progress.push(progress);
@@ -31,7 +33,7 @@ export class TestOperation implements Operation {
   }
 }
 
-const facts: HostFacts = {
+const facts: Omit<HostFacts, "settings"> = {
   hostname: "test",
   cpuModel: "test",
   cpus: 2,
@@ -43,6 +45,7 @@ const facts: HostFacts = {
   displays: ["spice", "vnc"],
   networks: [],
   storage: [],
+  serviceManager: "none",
 };
 
 /**
@@ -52,6 +55,7 @@ const facts: HostFacts = {
 export class RealHost implements Host, AsyncDisposable {
   readonly virsh: Virsh;
   readonly locks = new Locks();
+  readonly receivers = new Receivers();
   readonly log = createLogger({ mode: "test", level: "silent" });
   readonly domains: DomainTable;
   readonly #ids = new Set<string>();
@@ -85,7 +89,7 @@ export class RealHost implements Host, AsyncDisposable {
     return host;
   }
 
-  facts = (): HostFacts => facts;
+  facts = (): HostFacts => ({ ...facts, settings: this.config });
 
   /** A spec with sensible values; the machine is removed at the end. */
   spec(name: string, values: Partial<MachineSpec> = {}): MachineSpec {
@@ -108,9 +112,9 @@ export class RealHost implements Host, AsyncDisposable {
 
   async run(input: OperationInput, op: TestOperation = new TestOperation()): Promise<TestOperation> {
     const operation = jobOperations[input.kind] as {
-      run(host: Host, input: OperationInput, op: Operation): Promise<void>;
+      run(host: Host, input: OperationInput, op: Operation): Promise<ImageResult | void>;
     };
-    await operation.run(this, input, op);
+    op.result = await operation.run(this, input, op) ?? null;
     return op;
   }
 

@@ -1,7 +1,10 @@
 import { run, type RunningProcess, spawn } from "../../lib/process.ts";
 import { eventually } from "./eventually.ts";
 
-/** Bind-mounts directories of its own over libvirt's, starts the daemons and stays, to keep the namespace alive. */
+/**
+ * Bind-mounts directories of its own over libvirt's and, as a whole other host, over everything that an installation
+ * writes; starts the daemons and stays, to keep the namespace alive.
+ */
 const script = `
 set -e
 dir=$1
@@ -10,7 +13,24 @@ cp -a /etc/libvirt "$dir/etc"
 rm -rf "$dir"/etc/qemu/*.xml "$dir"/etc/qemu/networks/autostart/*
 chmod 755 "$dir" "$dir/varlib"
 mount --make-rprivate /
-mount -t tmpfs -o mode=755 own-libvirt /run/libvirt
+if [ "$2" = own-accounts ]; then
+  mkdir -p /var/lib/kvm-vdi "$dir/host-etc" "$dir/bin" "$dir/state" "$dir/sudo"
+  cp -a /etc/. "$dir/host-etc"
+  mount --bind "$dir/host-etc" /etc
+  # The host's own installation, if there is one, is not this host's.
+  userdel kvm-vdi 2>/dev/null || :
+  groupdel kvm-vdi 2>/dev/null || :
+  rm -rf /etc/kvm-vdi
+  mount --bind "$dir/bin" /usr/local/bin
+  mount --bind "$dir/state" /var/lib/kvm-vdi
+  mount --bind "$dir/sudo" /var/lib/sudo
+  mount -t tmpfs -o mode=755 own-home /home
+  # Without /run/systemd there is no systemd either.
+  mount -t tmpfs -o mode=755 own-run /run
+  mkdir -p /run/libvirt /run/lock /run/sshd
+else
+  mount -t tmpfs -o mode=755 own-libvirt /run/libvirt
+fi
 mount --bind "$dir/etc" /etc/libvirt
 mount --bind "$dir/varlib" /var/lib/libvirt
 mount --bind "$dir/cache" /var/cache/libvirt
@@ -18,24 +38,32 @@ mount --bind "$dir/log" /var/log/libvirt
 virtlogd -d -p /run/libvirt/own-virtlogd.pid
 libvirtd -d -p /run/libvirt/own-libvirtd.pid
 echo ready
-cat >/dev/null
-kill "$(cat /run/libvirt/own-libvirtd.pid)" "$(cat /run/libvirt/own-virtlogd.pid)"
+read -r _ || :
 `;
+
+export interface OwnLibvirtOptions {
+  /**
+   * Also accounts, /etc, /run, /home, /usr/local/bin and /var/lib/kvm-vdi of its own: a host on which KVM-VDI can be
+   * installed without touching this one.
+   */
+  ownAccounts?: boolean;
+}
 
 /**
  * A libvirt of the test's own, in a mount namespace, that can be stopped without disturbing anybody's machines. Needs
- * root. Put `enter` before a command to run it there.
+ * root. Put `enter` before a command to run it there. What still runs there at the end is killed.
  */
 export class OwnLibvirt implements AsyncDisposable {
   readonly enter: readonly string[];
 
-  private constructor(private readonly dir: string, private readonly holder: RunningProcess) {
+  private constructor(readonly dir: string, private readonly holder: RunningProcess) {
     this.enter = ["nsenter", "--mount", "--target", String(holder.pid), "--"];
   }
 
-  static async start(): Promise<OwnLibvirt> {
+  static async start({ ownAccounts = false }: OwnLibvirtOptions = {}): Promise<OwnLibvirt> {
     const dir = await Deno.makeTempDir({ prefix: "kvm-vdi-libvirt-" });
-    const argv = ["unshare", "--mount", "bash", "-c", script, "own-libvirt", dir];
+    const own = ownAccounts ? "own-accounts" : "";
+    const argv = ["unshare", "--mount", "bash", "-c", script, "own-libvirt", dir, own];
     const holder = spawn(argv, { stdin: true, stdout: "piped" });
     const lines = holder.lines();
     const first = await lines.next();
@@ -59,7 +87,36 @@ export class OwnLibvirt implements AsyncDisposable {
     await this.#run("libvirtd", "-d", "-p", "/run/libvirt/own-libvirtd.pid");
   }
 
+  /** Both daemons, after everything in the namespace was killed. */
+  async startAgain(): Promise<void> {
+    await this.#run("virtlogd", "-d", "-p", "/run/libvirt/own-virtlogd.pid");
+    await this.startDaemon();
+    await this.#answers();
+  }
+
+  /** Process ids of everything that runs here, machines included, except for what keeps the namespace. */
+  async processes(): Promise<number[]> {
+    const here = await Deno.readLink(`/proc/${this.holder.pid}/ns/mnt`);
+    const pids: number[] = [];
+    for await (const { name } of Deno.readDir("/proc")) {
+      const pid = Number(name);
+      if (!Number.isInteger(pid) || pid === this.holder.pid) continue;
+      // Whoever ends meanwhile is not here.
+      const namespace = await Deno.readLink(`/proc/${pid}/ns/mnt`).catch(() => null);
+      if (namespace === here) pids.push(pid);
+    }
+    return pids;
+  }
+
+  /** A path of the namespace, as processes outside reach it. */
+  path = (inside: string): string => `/proc/${this.holder.pid}/root${inside}`;
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await eventually("everything here has ended", async () => {
+      const pids = await this.processes();
+      for (const pid of pids) kill(pid);
+      return pids.length === 0;
+    });
     await this.holder.closeStdin();
     await this.holder.status;
     await Deno.remove(this.dir, { recursive: true });
@@ -72,5 +129,13 @@ export class OwnLibvirt implements AsyncDisposable {
 
   async #run(...argv: string[]): Promise<string> {
     return (await run([...this.enter, ...argv])).stdout;
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -3,8 +3,10 @@ import { AppError } from "../../contracts/errors.ts";
 import { isOpenJob } from "../../contracts/job.ts";
 import type { User } from "../../contracts/user.ts";
 import { contains, page, requireById } from "./ui_api_parts.ts";
+import { imageHandlers } from "./ui_images_api.ts";
 import { machineHandlers } from "./ui_machines_api.ts";
 import { poolHandlers } from "./ui_pools_api.ts";
+import { storageHandlers } from "./ui_storage_api.ts";
 import type { Handlers } from "./ui_server.ts";
 import { GiB, idOf, overviewOf, type World } from "./ui_world_parts.ts";
 
@@ -18,6 +20,8 @@ const sessionOf = (user: User, world: World) => ({
 export const handlers: Handlers = {
   ...machineHandlers,
   ...poolHandlers,
+  ...imageHandlers,
+  ...storageHandlers,
   getSetup: ({ server }, world) => ({
     required: false,
     siteName: world.settings.siteName,

@@ -70,7 +70,9 @@ function createMachines(world: World, body: CreateMachine): Machine[] {
       osType: body.osType ?? source?.osType ?? "linux",
       vcpus: body.vcpus ?? 2,
       memoryMiB: body.memoryMiB ?? 2048,
-      hypervisorId: body.hypervisorId ?? world.hypervisors[0]!.id,
+      hypervisorId: body.hypervisorIds?.[made.length % body.hypervisorIds.length] ?? body.hypervisorId ??
+        world.hypervisors[0]!.id,
+      imageVersion: body.populate ? source?.imageVersion ?? null : null,
       populatedAt: body.populate ? Date.now() : null,
     }));
   }
@@ -124,13 +126,18 @@ export const machineHandlers: Handlers = {
     server.publish({ type: "machine", machine });
     return { machine };
   },
-  deleteMachine: ({ id, server }, world) => {
+  deleteMachine: ({ id, query, server }, world) => {
     const machine = requireById(world.machines, id, "machine");
+    const clones = world.machines.filter((one) => machine.role === "initial" && one.sourceId === id);
+    if (clones.length > 0 && query.cascade !== "true") {
+      throw new AppError("conflict", `Delete ${machine.name}: ${clones.length} machines are clones of it.`);
+    }
+    const ids = [...clones, machine].map((one) => one.id);
     return {
       job: runJob(
         server,
-        { kind: "delete-machine", subjectId: id, subjectName: machine.name, total: 1 },
-        () => changeMany(server, [id], "delete"),
+        { kind: "delete-machine", subjectId: id, subjectName: machine.name, total: ids.length },
+        () => changeMany(server, ids, "delete"),
       ),
     };
   },
@@ -138,26 +145,6 @@ export const machineHandlers: Handlers = {
     const machine = requireById(world.machines, id, "machine");
     power(server, machine, body.action);
     return { machine };
-  },
-  copyDisk: ({ id, server }, world) => ({
-    job: runJob(server, {
-      kind: "copy-disk",
-      subjectId: id,
-      subjectName: requireById(world.machines, id, "machine").name,
-      total: 40 * GiB,
-      unit: "bytes",
-    }, () => {}),
-  }),
-  populate: ({ id, server }, world) => {
-    const ids = world.machines.filter((one) => one.sourceId === id || one.id === id).map((one) => one.id);
-    return {
-      job: runJob(server, {
-        kind: "populate",
-        subjectId: id,
-        subjectName: requireById(world.machines, id, "machine").name,
-        total: ids.length,
-      }, () => changeMany(server, ids, "populate")),
-    };
   },
   getMachineDisks: ({ id }, world) => {
     const machine = requireById(world.machines, id, "machine");

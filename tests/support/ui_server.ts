@@ -15,6 +15,7 @@ import type { DashboardEvent } from "../../contracts/events.ts";
 import { AppError, httpStatusOf, invalidInput } from "../../contracts/errors.ts";
 import { securityHeaders } from "../../server/http/security_headers.ts";
 import { handlers } from "./ui_api.ts";
+import { receivePiece } from "./ui_storage_api.ts";
 import { emptyWorld, largeWorld } from "./ui_world.ts";
 import { overviewOf, type World } from "./ui_world_parts.ts";
 
@@ -47,6 +48,10 @@ const types: Record<string, string> = {
 export class UiServer {
   readonly world: World;
   readonly requests: string[] = [];
+  /** What arrived of each upload. */
+  readonly received = new Map<string, Uint8Array[]>();
+  /** Runs before a piece of an upload is taken; may throw. */
+  beforePiece: (offset: number) => void | Promise<void> = () => {};
   /** The user that is signed in, or null. */
   userId: string | null;
   /** Answers the next calls of an endpoint with an error, while set. */
@@ -132,6 +137,8 @@ export class UiServer {
     if (url.pathname === "/api/events") return this.#events();
     const special = url.pathname.match(/^\/api\/machines\/([^/]+)\/(screenshot|xml)$/);
     if (special) return this.#machineFile(special[1]!, special[2]!);
+    const piece = request.method === "PATCH" && url.pathname.match(/^\/api\/uploads\/([^/]+)$/);
+    if (piece) return await this.#piece(piece[1]!, request);
     const found = findEndpoint(request.method, url.pathname);
     if (!found) throw new AppError("not_found", `There is no ${request.method} ${url.pathname}.`);
     this.#authorize(api[found.name].access);
@@ -193,6 +200,14 @@ export class UiServer {
     return new Response(body, {
       headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
     });
+  }
+
+  async #piece(id: string, request: Request): Promise<Response> {
+    this.#authorize("admin");
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    const offset = Number(request.headers.get("upload-offset"));
+    await this.beforePiece(offset);
+    return Response.json({ upload: receivePiece(this, id, offset, bytes) });
   }
 
   #machineFile(id: string, kind: string): Response {

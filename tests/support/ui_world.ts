@@ -2,6 +2,7 @@
 import type { DesktopPoolDetail } from "../../contracts/desktop_pool.ts";
 import type { Machine } from "../../contracts/machine.ts";
 import { Settings } from "../../contracts/settings.ts";
+import { addImages } from "./ui_images_world.ts";
 import {
   admin,
   countMachines,
@@ -27,6 +28,10 @@ export function emptyWorld(): World {
     audit: [],
     warnings: [],
     settings: Settings.parse({}),
+    images: [],
+    files: {},
+    uploads: [],
+    dataDisks: [],
   };
 }
 
@@ -72,6 +77,7 @@ export function largeWorld(): World {
     world.machines.push(makeMachine(next++, { name, role: "simple", state: "running", populatedAt: null }));
   }
   addJobs(world);
+  addImages(world);
   addAudit(world);
   countMachines(world);
   world.warnings = [

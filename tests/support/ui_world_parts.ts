@@ -3,8 +3,10 @@ import type { AuditEntry, Overview, Settings, Warning } from "../../contracts/se
 import type { Lease } from "../../contracts/desktop.ts";
 import type { DesktopPoolDetail, PoolCounts } from "../../contracts/desktop_pool.ts";
 import { defaultCapacity, type HostKey, type Hypervisor } from "../../contracts/hypervisor.ts";
+import type { Image } from "../../contracts/image.ts";
 import type { Job } from "../../contracts/job.ts";
 import type { Machine } from "../../contracts/machine.ts";
+import type { DataDisk, StorageFile, Upload } from "../../contracts/storage.ts";
 import type { User } from "../../contracts/user.ts";
 import type { z } from "zod";
 
@@ -18,6 +20,11 @@ export interface World {
   audit: AuditEntry[];
   warnings: Warning[];
   settings: z.infer<typeof Settings>;
+  images: Image[];
+  /** By hypervisor. */
+  files: Record<string, StorageFile[]>;
+  uploads: Upload[];
+  dataDisks: DataDisk[];
 }
 
 export const minute = 60_000;

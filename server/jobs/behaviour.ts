@@ -1,5 +1,5 @@
 /** What a job is asked for with, and what its kind does. */
-import type { AgentOperation } from "../../contracts/agent.ts";
+import type { AgentOperation, ImageResult } from "../../contracts/agent.ts";
 import type { Job, JobItem, JobKind, JobState, Progress } from "../../contracts/job.ts";
 
 export interface JobRequest {
@@ -28,7 +28,12 @@ export interface EndedJob {
   hypervisorId: string | null;
   input: unknown;
   items: JobItem[];
+  /** The image file that an agent's job has made. */
+  result: ImageResult | null;
 }
+
+/** A step as it ended; its result is known until the dashboard restarts. */
+export type EndedStep = Job & { result: ImageResult | null };
 
 /** What a job of the dashboard's own works with. */
 export interface LocalOperation {
@@ -48,7 +53,7 @@ export interface LocalOperation {
     hypervisorId: string,
     operation: AgentOperation,
     onProgress?: (progress: Progress) => void,
-  ): Promise<Job>;
+  ): Promise<EndedStep>;
   /** The steps that were started so far, also before a restart of the dashboard. */
   earlierSteps(): Promise<Job[]>;
 }

@@ -135,8 +135,9 @@ export class JobLedger {
     const settle = this.behaviours.get(open.job.kind)?.settle;
     if (!settle || open.hypervisorId === null) return true;
     const { id, subjectId, items } = open.job;
+    const { hypervisorId, input, result } = open;
     try {
-      await settle({ id, state, subjectId, items, hypervisorId: open.hypervisorId, input: open.input });
+      await settle({ id, state, subjectId, items, hypervisorId, input, result });
       return true;
     } catch (error) {
       this.options.log.error(

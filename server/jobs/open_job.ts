@@ -1,4 +1,5 @@
 /** A job that has not ended, in memory: its progress, who waits for it, and when it is written next. */
+import type { ImageResult } from "../../contracts/agent.ts";
 import type { Job, JobItem, Progress } from "../../contracts/job.ts";
 import type { StoredJob } from "./store.ts";
 
@@ -17,6 +18,8 @@ export class OpenJob {
   readonly ended = Promise.withResolvers<Job>();
   /** Whoever waits for a step sees its progress. */
   onProgress: ((progress: Progress) => void) | null = null;
+  /** The image file that its agent has made, once it has ended. */
+  result: ImageResult | null = null;
   /** The agent is being asked to start it: not knowing it yet means nothing. */
   dispatching = false;
   /** Its end is being dealt with. */

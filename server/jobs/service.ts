@@ -4,7 +4,7 @@
  * in steps that are jobs with a parent. What an ended agent job means for rows is in the `settle` of its kind, so that it
  * also happens when the job is picked up again after a restart.
  */
-import type { AgentJob, AgentOperation } from "../../contracts/agent.ts";
+import type { AgentJob, AgentOperation, ImageResult } from "../../contracts/agent.ts";
 import type { Page } from "../../contracts/common.ts";
 import { AppError, type ErrorInfo, errorInfoOf } from "../../contracts/errors.ts";
 import { isOpenJob, type Job, type JobItem, type JobKind, type JobQuery } from "../../contracts/job.ts";
@@ -206,11 +206,17 @@ export class Jobs {
         signal.throwIfAborted();
         const by = job.requestedBy === null ? null : { username: job.requestedBy };
         const step = await this.delegate({ ...request, by, parentId: job.id }, hypervisorId, operation);
-        const openStep = this.#ledger.open.get(step.id);
+        const openStep = this.#ledger.open.get(step.id) ?? null;
         if (openStep && onProgress) openStep.onProgress = onProgress;
-        return await this.#endOfStep(step.id, signal);
+        const ended = await this.#endOfStep(step.id, signal);
+        return { ...ended, result: openStep ? openStep.result : await this.resultOf(step.id, hypervisorId) };
       },
     };
+  }
+
+  /** The image file that an agent's job has made; null also while the agent cannot be asked. */
+  async resultOf(id: string, hypervisorId: string): Promise<ImageResult | null> {
+    return (await this.#jobsOf(hypervisorId))?.find((job) => job.id === id)?.result ?? null;
   }
 
   /** Waits for a step; cancels it when its parent is cancelled, and leaves it alone when the dashboard stops. */
@@ -232,6 +238,7 @@ export class Jobs {
     const { stage, done, total, unit, cancellable, startedAt } = told;
     const progress = { stage, done, total, unit, items: [...own, ...told.items] };
     if (!isOpenJob(told)) {
+      open.result = told.result ?? null;
       Object.assign(open.job, progress, { startedAt: open.job.startedAt ?? startedAt });
       if (told.state === "succeeded" && own.some(({ ok }) => !ok)) {
         return await this.#ledger.close(open, "failed", partialFailure(progress.items));

@@ -33,11 +33,14 @@ const ExecStatus = z.object({
   "err-data": z.string().default(""),
 });
 
-/** The guest of a libvirt domain, by the domain's name. */
-export function guestOf(domain: string, libvirtUri = "qemu:///system"): Guest {
+/** The guest of a libvirt domain, by the domain's name; `enter` leads to a libvirt in a namespace. */
+export function guestOf(domain: string, enter: readonly string[] = []): Guest {
   async function ask(execute: string, args: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
     const command = JSON.stringify({ execute, arguments: args });
-    const { stdout } = await run(["virsh", "-q", "-c", libvirtUri, "qemu-agent-command", domain, command]);
+    const { stdout } = await run([
+      ...enter,
+      ...["virsh", "-q", "-c", "qemu:///system", "qemu-agent-command", domain, command],
+    ]);
     return Reply.parse(JSON.parse(stdout)).return;
   }
 

@@ -74,7 +74,7 @@ const uint32 = (...values: number[]): Buffer => {
 /** Capabilities: choice of authentication, SPICE authentication, short message headers. */
 const capabilities = uint32(0b1011);
 
-function linkMessage(channel: number, connectionId: number): Buffer {
+export function linkMessage(channel: number, connectionId: number): Buffer {
   const body = Buffer.concat([
     uint32(connectionId),
     Buffer.from([channel, 0]),

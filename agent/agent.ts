@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { agentContract, type AgentEvent, type Hello, type LibvirtStatus } from "../contracts/agent.ts";
-import type { HostFacts, HostLoad } from "../contracts/hypervisor.ts";
+import type { AgentSettings, HostFacts, HostLoad } from "../contracts/hypervisor.ts";
+import { AppError } from "../contracts/errors.ts";
+import { isOpenJob } from "../contracts/job.ts";
 import type { Logger } from "../lib/log.ts";
 import { readCommit, version } from "../lib/version.ts";
 import { serveApi } from "./api.ts";
@@ -18,6 +20,7 @@ import {
   readHostFacts,
 } from "./inventory/host_facts.ts";
 import { LoadMeter } from "./inventory/host_load.ts";
+import { readStorage } from "./inventory/storage.ts";
 import { JobFiles } from "./job_files.ts";
 import { Jobs } from "./jobs.ts";
 import { watchLibvirt } from "./libvirt/events.ts";
@@ -29,6 +32,7 @@ import { sweepScratch } from "./operations/scratch.ts";
 import { sweepScreenshots } from "./operations/screenshot.ts";
 import { isUp } from "./operations/start_machine.ts";
 import { Tickets } from "./operations/ticket.ts";
+import { Settings } from "./settings.ts";
 import { claimSocket, lockStateDir } from "./socket.ts";
 
 const loadIntervalMs = 5_000;
@@ -54,24 +58,28 @@ export class Agent {
 
   private constructor(
     readonly hello: Hello,
-    config: AgentConfig,
+    private readonly settings: Settings,
     log: Logger,
-    private readonly acceleration: Acceleration,
+    private acceleration: Acceleration,
     private hostFacts: HostFacts,
     private load: HostLoad,
   ) {
-    const virsh = new Virsh(config.libvirtUri);
+    const virsh = new Virsh(settings.config.libvirtUri);
     const domains = new DomainTable({
       virsh,
       log,
-      scratchDir: config.scratchDir,
+      scratchDirs: () => settings.scratchDirs(),
       onChange: (id, domain) => {
         if (this.#resyncing) return;
         this.hub.emit(domain ? { type: "domain", domain } : { type: "domain-removed", id });
       },
     });
     this.host = {
-      config,
+      get config() {
+        return settings.config;
+      },
+      imageDirs: () => settings.imageDirs(),
+      scratchDirs: () => settings.scratchDirs(),
       log,
       virsh,
       locks: new Locks(),
@@ -88,8 +96,10 @@ export class Agent {
    * Starts an agent and serves its API until `stop()`.
    * @throws {AppError} `conflict` when another agent uses the socket or the state directory.
    */
-  static async start(config: AgentConfig, log: Logger, operations = jobOperations): Promise<Agent> {
+  static async start(started: AgentConfig, log: Logger, operations = jobOperations): Promise<Agent> {
     await using undo = new AsyncDisposableStack();
+    const settings = await Settings.load(started);
+    const { config } = settings;
     await makeDirectories(config);
     undo.use(await lockStateDir(config.stateDir));
     await claimSocket(config.socketPath);
@@ -97,7 +107,7 @@ export class Agent {
     const acceleration = await chooseAcceleration(config);
     log.info(acceleration, "acceleration of new machines");
     const [facts, load] = [await readBareFacts(config, acceleration), await new LoadMeter().readHost(config)];
-    const agent = new Agent(await makeHello(), config, log, acceleration, facts, load);
+    const agent = new Agent(await makeHello(), settings, log, acceleration, facts, load);
     await agent.#run(operations);
     undo.defer(() => agent.#end());
     undo.use(await serveApi(agent, config.socketPath));
@@ -111,6 +121,26 @@ export class Agent {
   /** Ends the streams, interrupts the jobs, waits until they have undone their work, and frees the socket. */
   async stop(): Promise<void> {
     await this.#stack?.disposeAsync();
+  }
+
+  /**
+   * Changes where files are kept or how guests run; new machines follow at once, files stay where they are.
+   * @throws {AppError} `conflict` while a job works in the directories; `invalid` when one cannot be used.
+   */
+  async changeSettings(changes: Partial<AgentSettings>): Promise<AgentSettings> {
+    const { domainType, ...directories } = changes;
+    if (Object.keys(directories).length > 0 && this.jobs.list().some(isOpenJob)) {
+      throw new AppError("conflict", "Change the agent's directories: a job is running. Wait for it to end.");
+    }
+    await this.settings.change(changes);
+    const { config } = this.host;
+    if (domainType !== undefined) this.acceleration = await chooseAcceleration(config, this.#abort.signal);
+    const settings = this.settings.current;
+    this.host.log.info(settings, "settings changed");
+    const storage = await readStorage(config);
+    this.hostFacts = { ...this.hostFacts, ...this.acceleration, settings, storage };
+    this.hub.emit({ type: "facts", facts: this.hostFacts });
+    return settings;
   }
 
   snapshot(): AgentEvent {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { AgentJobRequest, EditCommand, PowerCommand, TicketCommand } from "../contracts/agent.ts";
 import { Id } from "../contracts/common.ts";
 import { AppError, errorInfoOf, httpStatusOf, invalidInput } from "../contracts/errors.ts";
+import { AgentSettings } from "../contracts/hypervisor.ts";
 import type { Agent } from "./agent.ts";
 import { disksOf, listImageFiles } from "./images/chain.ts";
 import { editMachine } from "./operations/edit_machine.ts";
@@ -69,6 +70,9 @@ function makeApi(agent: Agent): Hono {
     return c.json({});
   });
   app.get("/image-files", async (c) => c.json(await listImageFiles(host)));
+  app.patch("/settings", async (c) => {
+    return c.json(await agent.changeSettings(await read(c.req.raw, AgentSettings.partial())));
+  });
   app.post("/jobs", async (c) => c.json(await agent.jobs.start(await read(c.req.raw, AgentJobRequest)), 202));
   app.get("/jobs", (c) => c.json(agent.jobs.list()));
   app.get("/jobs/:id", (c) => c.json(agent.jobs.get(requireId(c.req.param("id")))));

@@ -11,7 +11,11 @@ import type { Locks } from "./locks.ts";
 
 /** Everything an operation may use. */
 export interface Host {
+  /** As it is now: directories and domain type can change between two operations, never during one. */
   readonly config: AgentConfig;
+  /** Where images of the agent's own may lie: `config.imageDir`, then those that were used before. */
+  imageDirs(): string[];
+  scratchDirs(): string[];
   readonly log: Logger;
   readonly virsh: Virsh;
   /** Machine ids and file paths that an operation works on; taken all at once, so that nothing deadlocks. */

@@ -39,8 +39,8 @@ export const HostFacts = z.object({
   networks: z.array(z.object({ name: z.string(), kind: z.enum(["network", "bridge"]), active: z.boolean() })),
   storage: z.array(StoragePath),
   settings: AgentSettings,
-  /** Who looks after the agent: systemd starts it again by itself. */
-  serviceManager: z.enum(["systemd", "none"]),
+  /** Who starts the agent again and at boot: systemd, the dashboard's own service of this host, or nobody. */
+  serviceManager: z.enum(["systemd", "dashboard", "none"]),
 });
 export type HostFacts = z.infer<typeof HostFacts>;
 

@@ -94,7 +94,7 @@ async function describeLink(host: Host, { path, format, header, missing }: Link)
     format: format ?? "raw",
     virtualBytes: await readVirtualBytes(path, format),
     allocatedBytes,
-    kind: path.startsWith(`${host.config.scratchDir}/`)
+    kind: host.scratchDirs().some((dir) => path.startsWith(`${dir}/`))
       ? "scratch"
       : header?.backingName
       ? "overlay"

@@ -1,5 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import type { ImageTarget } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
 import type { Role } from "../../contracts/machine.ts";
 
@@ -20,6 +21,23 @@ export function imagePath(imageDir: string, { id, name }: Named, version?: numbe
 export const firstImagePath = (imageDir: string, machine: Named & { role: Role }): string =>
   imagePath(imageDir, machine, machine.role === "initial" ? 1 : undefined);
 
+/** Where a personal data disk lies; never taken for a machine's own file. */
+export const dataDiskPath = (imageDir: string, { id, name }: Named): string =>
+  join(imageDir, `${name}-${shortId(id)}.data.qcow2`);
+
+/** Where an image goes that comes from elsewhere. */
+export function targetPath(imageDir: string, target: ImageTarget): string {
+  const { name } = target;
+  switch (target.kind) {
+    case "version":
+      return imagePath(imageDir, { id: target.initialId, name }, target.version);
+    case "machine":
+      return imagePath(imageDir, { id: target.machineId, name });
+    case "data":
+      return dataDiskPath(imageDir, { id: target.diskId, name });
+  }
+}
+
 export interface OwnFile {
   path: string;
   /** Null for a file without versions. */
@@ -28,8 +46,12 @@ export interface OwnFile {
 }
 
 /** Reads a file name as one of the machine's own; null when it is not. A renamed machine keeps its files. */
-export function readOwnFile(imageDir: string, id: string, path: string): OwnFile | null {
-  if (dirname(path) !== resolve(imageDir)) return null;
+export function readOwnFile(
+  imageDirs: string | readonly string[],
+  id: string,
+  path: string,
+): OwnFile | null {
+  if (![imageDirs].flat().some((dir) => dirname(path) === resolve(dir))) return null;
   const match = /^.+-([0-9a-f]{8})(?:\.v(\d{1,9}))?\.qcow2(\.partial)?$/.exec(basename(path));
   if (!match || match[1] !== shortId(id)) return null;
   return {
@@ -39,12 +61,16 @@ export function readOwnFile(imageDir: string, id: string, path: string): OwnFile
   };
 }
 
-/** The files in the image directory that bear the machine's id, whole and partial. */
-export async function listOwnFiles(imageDir: string, id: string): Promise<OwnFile[]> {
+/** The files in the image directories that bear the machine's id, whole and partial. */
+export async function listOwnFiles(imageDirs: string | readonly string[], id: string): Promise<OwnFile[]> {
   const own: OwnFile[] = [];
-  for await (const entry of Deno.readDir(imageDir)) {
-    const file = entry.isFile && readOwnFile(imageDir, id, join(imageDir, entry.name));
-    if (file) own.push(file);
+  for (const imageDir of [imageDirs].flat()) {
+    // One that was used before may be gone.
+    if (!await statIfPresent(imageDir)) continue;
+    for await (const entry of Deno.readDir(imageDir)) {
+      const file = entry.isFile && readOwnFile(imageDir, id, join(imageDir, entry.name));
+      if (file) own.push(file);
+    }
   }
   return own.sort((a, b) => (a.version ?? 0) - (b.version ?? 0));
 }

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Domain } from "../../contracts/agent.ts";
 import type { MachineState } from "../../contracts/machine.ts";
 import type { Host } from "../host.ts";
-import { fileKey } from "./files.ts";
+import { fileKey, statIfPresent } from "./files.ts";
 import { type Link, walkChain } from "./links.ts";
 
 /** A domain, or a stray image file, that depends on an image file. */
@@ -39,7 +39,7 @@ export async function readUses(host: Host): Promise<Uses> {
   const chainBelow = (path: string) => chains.getOrInsertComputed(path, () => walkChain(path, null));
   for (const domain of host.domains.all()) await addDomain(domain, add, chainBelow);
   const stray = { id: null, state: "shut-off", writes: false } as const;
-  for (const path of await listOverlayFiles(host.config.imageDir)) {
+  for (const path of (await Promise.all(host.imageDirs().map(listOverlayFiles))).flat()) {
     if (holders.has(await keyOf(path))) continue;
     const [, ...below] = await walkChain(path, "qcow2");
     for (const link of below) await add(link.path, { ...stray, name: path, as: "backing" });
@@ -64,6 +64,7 @@ async function addDomain(
 
 async function listOverlayFiles(imageDir: string): Promise<string[]> {
   const paths: string[] = [];
+  if (!await statIfPresent(imageDir)) return paths;
   for await (const entry of Deno.readDir(imageDir)) {
     if (entry.isFile && entry.name.endsWith(".qcow2")) paths.push(join(imageDir, entry.name));
   }

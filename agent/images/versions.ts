@@ -9,7 +9,7 @@ export async function nextVersion(
   currentVersion: number,
 ): Promise<{ version: number; path: string }> {
   const { imageDir } = host.config;
-  const taken = (await listOwnFiles(imageDir, machine.id)).map((file) => file.version ?? 0);
+  const taken = (await listOwnFiles(host.imageDirs(), machine.id)).map((file) => file.version ?? 0);
   const version = Math.max(currentVersion, ...taken) + 1;
   return { version, path: imagePath(imageDir, machine, version) };
 }
@@ -20,7 +20,7 @@ export async function nextVersion(
  */
 export async function removeOldVersions(host: Host, initialId: string, currentPath: string): Promise<void> {
   try {
-    const versions = (await listOwnFiles(host.config.imageDir, initialId))
+    const versions = (await listOwnFiles(host.imageDirs(), initialId))
       .filter((file) => file.version !== null && !file.partial);
     const current = versions.findIndex((file) => file.path === currentPath);
     const candidates = versions.slice(0, Math.max(current - 1, 0));

@@ -19,7 +19,7 @@ interface Circumstances {
 export interface DomainTableOptions {
   virsh: Virsh;
   log: Logger;
-  scratchDir: string;
+  scratchDirs(): string[];
   /** After `domain` differs from what was told before; null: it is gone. */
   onChange(id: string, domain: Domain | null): void;
 }
@@ -198,7 +198,7 @@ export class DomainTable {
   }
 
   #isScratch(path: string | null): boolean {
-    return path !== null && path.startsWith(`${this.#options.scratchDir}/`);
+    return path !== null && this.#options.scratchDirs().some((dir) => path.startsWith(`${dir}/`));
   }
 
   #put(domain: Domain): void {

@@ -4,6 +4,8 @@ import { readDisplays } from "../libvirt/capabilities.ts";
 import type { Virsh } from "../libvirt/virsh.ts";
 import { type KvmFacts, probeKvmOncePerBoot } from "../operations/probe_acceleration.ts";
 import { parseMemory } from "./host_load.ts";
+import { findServiceManager } from "../service_manager.ts";
+import { settingsOf } from "../settings.ts";
 import { readStorage } from "./storage.ts";
 
 export type Acceleration = Pick<HostFacts, "domainType" | "kvm">;
@@ -39,6 +41,8 @@ export async function readBareFacts(config: AgentConfig, acceleration: Accelerat
     displays: [],
     networks: [],
     storage,
+    settings: settingsOf(config),
+    serviceManager: findServiceManager(),
   };
 }
 

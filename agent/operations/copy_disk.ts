@@ -74,7 +74,7 @@ async function requireSource(
 async function recover(host: Host, { toId }: Input): Promise<void> {
   using _lock = await host.locks.hold([toId], { purpose: "an interrupted copy is being removed", by: "job" });
   const domain = await host.domains.refresh(toId);
-  const files = await listOwnFiles(host.config.imageDir, toId);
+  const files = await listOwnFiles(host.imageDirs(), toId);
   const current = files.find(({ path }) => domain?.disks.some((disk) => disk.path === path));
   const uses = await readUses(host);
   for (const { path, partial, version } of files) {

@@ -26,9 +26,7 @@ async function run(host: Host, { machineId, keepDisks }: Input, op: Operation): 
   op.report({ stage: "Checking that nothing depends on it" });
   const machine = await readMachine(host, machineId);
   const keepsFiles = keepDisks || machine?.parsed.machine?.owned === false;
-  const doomed = keepsFiles
-    ? []
-    : (await listOwnFiles(host.config.imageDir, machineId)).map(({ path }) => path);
+  const doomed = keepsFiles ? [] : (await listOwnFiles(host.imageDirs(), machineId)).map(({ path }) => path);
   await requireNoClones(host, machine, doomed);
   op.report({ stage: "Deleting" });
   if (machine) await host.virsh.undefine(machineId);
@@ -77,5 +75,5 @@ async function removeUnused(host: Host, paths: string[]): Promise<void> {
 async function recover(host: Host, { machineId, keepDisks }: Input): Promise<void> {
   using _lock = await host.locks.hold([machineId], { purpose: "it is being deleted", by: "job" });
   if (keepDisks || await host.domains.refresh(machineId)) return;
-  await removeUnused(host, (await listOwnFiles(host.config.imageDir, machineId)).map(({ path }) => path));
+  await removeUnused(host, (await listOwnFiles(host.imageDirs(), machineId)).map(({ path }) => path));
 }

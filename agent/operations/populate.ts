@@ -164,7 +164,7 @@ function requireAll(items: JobItem[], failures: unknown[]): void {
 /** Removes overlays that were not put in place. Those that were are whole. */
 async function recover(host: Host, { machineIds }: Input): Promise<void> {
   for (const id of machineIds) {
-    for (const file of await listOwnFiles(host.config.imageDir, id)) {
+    for (const file of await listOwnFiles(host.imageDirs(), id)) {
       if (file.partial) await removeIfPresent(file.path);
     }
   }

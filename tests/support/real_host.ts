@@ -65,7 +65,7 @@ export class RealHost implements Host, AsyncDisposable {
     this.domains = new DomainTable({
       virsh: this.virsh,
       log: this.log,
-      scratchDir: config.scratchDir,
+      scratchDirs: this.scratchDirs,
       onChange: () => {},
     });
   }
@@ -89,6 +89,8 @@ export class RealHost implements Host, AsyncDisposable {
     return host;
   }
 
+  imageDirs = (): string[] => [this.config.imageDir];
+  scratchDirs = (): string[] => [this.config.scratchDir];
   facts = (): HostFacts => ({ ...facts, settings: this.config });
 
   /** A spec with sensible values; the machine is removed at the end. */

@@ -2,12 +2,12 @@
 import { join } from "node:path";
 import type { OwnKey } from "../../../contracts/hypervisor.ts";
 import { describeKey } from "./host_key.ts";
+import { makePrivateKey } from "./make_key.ts";
 import { type AuthMethod, type ParsedKey, utils } from "./ssh2.ts";
 
 type Algorithm = OwnKey["algorithm"];
 /** The key that is tried first comes first. */
 const algorithms: Algorithm[] = ["ed25519", "rsa"];
-const rsaBits = 3072;
 
 interface StoredKey {
   own: OwnKey;
@@ -37,7 +37,7 @@ export class OwnKeys {
     const known = this.#keys.get(algorithm);
     if (known) return known.own;
     const path = this.#path(algorithm);
-    const { private: text } = await generate(algorithm, this.comment);
+    const text = await makePrivateKey(algorithm, this.comment);
     // Whole or not at all; a key that hypervisors know already is never replaced.
     const partial = `${path}.partial`;
     await Deno.writeTextFile(partial, text, { mode: 0o600 });
@@ -94,11 +94,4 @@ export class OwnKeys {
 function describe(algorithm: Algorithm, key: ParsedKey, comment: string, createdAt: number): OwnKey {
   const { algorithm: type, key: base64, fingerprint } = describeKey(key.getPublicSSH());
   return { algorithm, publicKey: `${type} ${base64} ${key.comment || comment}`, fingerprint, createdAt };
-}
-
-function generate(algorithm: Algorithm, comment: string): Promise<{ private: string }> {
-  return new Promise((resolve, reject) => {
-    const options = { comment, ...(algorithm === "rsa" && { bits: rsaBits }) };
-    utils.generateKeyPair(algorithm, options, (error, keys) => error ? reject(error) : resolve(keys));
-  });
 }

@@ -81,11 +81,6 @@ interface Ssh2 {
   utils: {
     /** An Error instead of a key where it cannot be read. */
     parseKey(text: string, passphrase?: string): ParsedKey | ParsedKey[] | Error;
-    generateKeyPair(
-      type: "ed25519" | "rsa",
-      options: { bits?: number; comment?: string },
-      done: (error: Error | null, keys: { public: string; private: string }) => void,
-    ): void;
   };
 }
 

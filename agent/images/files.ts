@@ -21,6 +21,9 @@ export function imagePath(imageDir: string, { id, name }: Named, version?: numbe
 export const firstImagePath = (imageDir: string, machine: Named & { role: Role }): string =>
   imagePath(imageDir, machine, machine.role === "initial" ? 1 : undefined);
 
+/** The name of every personal data disk's file, and of no other's. */
+export const dataDiskName = /^.+-[0-9a-f]{8}\.data\.qcow2$/;
+
 /** Where a personal data disk lies; never taken for a machine's own file. */
 export const dataDiskPath = (imageDir: string, { id, name }: Named): string =>
   join(imageDir, `${name}-${shortId(id)}.data.qcow2`);

@@ -8,6 +8,7 @@
  *     agent.goOffline(); agent.comeBack(); // streams end, calls fail; jobs and domains go on
  *     agent.restart();                     // as a restarted agent: open jobs are interrupted and undone
  */
+import { createHash } from "node:crypto";
 import {
   type Agent,
   agentContract,
@@ -15,22 +16,33 @@ import {
   type AgentJob,
   type AgentJobRequest,
   AgentJobRequest as JobRequestSchema,
+  BeginUpload,
+  type DataDiskCommand,
+  type DiskCommand,
   type DisplayTicket,
   type Domain,
   EditCommand,
+  type FileBytes,
+  type FinishedUpload,
   type Hello,
   type LibvirtStatus,
   PowerCommand,
+  type Receiving,
   type TicketCommand,
+  type UploadPart,
 } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
-import type { HostFacts, HostLoad, ImageFile } from "../../contracts/hypervisor.ts";
+import type { AgentSettings, HostFacts, HostLoad, ImageFile } from "../../contracts/hypervisor.ts";
 import type { MachineDisk } from "../../contracts/machine.ts";
+import type { DeletedFiles, FileIdentity, StoredFile } from "../../contracts/storage.ts";
 import { AgentUnreachable } from "../../server/agents/unreachable.ts";
 import type { z } from "zod";
-import { chainsOf, fakeDomain, fakeFacts, fakeLoad, tinyPng } from "./fake_domain.ts";
+import { chainsOf, fakeDisk, fakeDomain, fakeFacts, fakeLoad, firstDisk, tinyPng } from "./fake_domain.ts";
+import { FakeFiles, headerOf } from "./fake_files.ts";
 import { FakeJobs, type HeldKind } from "./fake_jobs.ts";
+import { requireOff } from "./fake_operations.ts";
 import { FakePower, isUp } from "./fake_power.ts";
+import { FakeUploads } from "./fake_uploads.ts";
 import { EventQueue } from "./event_queue.ts";
 
 export interface FakeAgentOptions {
@@ -46,6 +58,12 @@ export interface FakeAgentOptions {
   populateMs?: number;
   heartbeatMs?: number;
   imageFiles?: ImageFile[];
+  /** Shared storage: the files of that agent are this one's too. */
+  sharesFilesWith?: FakeAgent | null;
+  /** Whether send-image gets through to other hypervisors; else only a relay does. */
+  reachesOthers?: boolean;
+  /** What `hello` says after its executable was replaced. */
+  updatedHello?: Partial<Hello>;
 }
 
 export type Method = Exclude<keyof Agent, "events">;
@@ -58,11 +76,18 @@ const defaults = {
   populateMs: 0,
   heartbeatMs: 5000,
   imageFiles: [] as ImageFile[],
+  sharesFilesWith: null,
+  reachesOthers: true,
+  updatedHello: {},
 } satisfies Required<FakeAgentOptions>;
 
 export class FakeAgent implements Agent, AsyncDisposable {
   readonly options: Required<FakeAgentOptions>;
   readonly domains = new Map<string, Domain>();
+  /** Its image files; those that the disks of `addDomain` name are made along. */
+  readonly files: FakeFiles;
+  /** The checksum of the executable that it was given last. */
+  executableSha256: string | null = null;
   /** Every call that was made, in order. */
   readonly calls: { method: Method; id: string | null }[] = [];
   facts: HostFacts = fakeFacts();
@@ -74,11 +99,13 @@ export class FakeAgent implements Agent, AsyncDisposable {
   readonly #failures = new Map<Method, unknown[]>();
   readonly #timers = new Map<ReturnType<typeof setTimeout>, () => void>();
   readonly #power = new FakePower(this);
+  readonly #uploads = new FakeUploads(this);
   #offline = false;
   #frozen = false;
 
   constructor(options: FakeAgentOptions = {}) {
     this.options = { ...defaults, ...options };
+    this.files = new FakeFiles(this.domains, options.sharesFilesWith?.files.all);
     this.#jobs = new FakeJobs(this, (job) => this.emit({ type: "job", job }));
   }
 
@@ -88,8 +115,18 @@ export class FakeAgent implements Agent, AsyncDisposable {
   addDomain(values: Partial<Domain> = {}): Domain {
     const id = values.id ?? crypto.randomUUID();
     const domain = fakeDomain({ name: `domain-${this.domains.size + 1}`, ...values, id });
+    this.#makeFiles(domain);
     this.#put(domain);
     return domain;
+  }
+
+  /** A disk without a size stands for one that was not made yet. */
+  #makeFiles({ disks }: Domain): void {
+    for (const { path, virtualBytes, backingPath } of disks) {
+      if (path === null || virtualBytes === null) continue;
+      if (backingPath !== null && !this.files.has(backingPath)) this.files.create(backingPath, virtualBytes);
+      if (!this.files.has(path)) this.files.create(path, virtualBytes, backingPath);
+    }
   }
 
   /** Takes a domain away, as `virsh undefine` by somebody else does. */
@@ -99,9 +136,20 @@ export class FakeAgent implements Agent, AsyncDisposable {
 
   /** Changes a domain and tells it, as when somebody else or the guest does. */
   change(id: string, values: Partial<Domain>): Domain {
-    const domain = { ...this.#require(id), ...values };
+    const before = this.#require(id);
+    const domain = { ...before, ...values };
+    const known = before.disks.map(({ path }) => path);
+    this.#makeFiles({ ...domain, disks: domain.disks.filter(({ path }) => !known.includes(path)) });
     this.#put(domain);
     return domain;
+  }
+
+  /** Gives a domain another first disk; its other disks stay. */
+  setFirstDisk(id: string, disk: Domain["disks"][number], values: Partial<Domain> = {}): Domain {
+    const domain = this.#require(id);
+    const first = firstDisk(domain);
+    const disks = [disk, ...domain.disks.filter((other) => other !== first)];
+    return this.change(id, { ...values, disks });
   }
 
   /** Sends an event to whoever listens. */
@@ -126,7 +174,7 @@ export class FakeAgent implements Agent, AsyncDisposable {
 
   /** Populate fails for this machine, with these words. */
   failPopulate(machineId: string, message: string): void {
-    this.#jobs.populateFailures.set(machineId, message);
+    this.#jobs.failPopulate(machineId, message);
   }
 
   /** The connection is gone: streams end, calls fail. What the hypervisor does goes on. */
@@ -309,7 +357,147 @@ export class FakeAgent implements Agent, AsyncDisposable {
   }
 
   imageFiles(signal?: AbortSignal): Promise<ImageFile[]> {
-    return this.#answer("imageFiles", null, signal, () => this.options.imageFiles);
+    return this.#answer("imageFiles", null, signal, () => {
+      const known = new Set(this.options.imageFiles.map(({ path }) => path));
+      const usable = this.files.storage().filter(({ path, kind }) =>
+        !known.has(path) && (kind === "iso" || kind === "import")
+      );
+      return [
+        ...this.options.imageFiles,
+        ...usable.map(({ path, kind, format, allocatedBytes, virtualBytes }) => ({
+          path,
+          name: path.split("/").at(-1)!,
+          kind: kind === "iso" ? "iso" as const : "disk" as const,
+          format,
+          bytes: allocatedBytes,
+          virtualBytes,
+        })),
+      ];
+    });
+  }
+
+  setDisk(id: string, command: z.infer<typeof DiskCommand>, signal?: AbortSignal): Promise<Domain> {
+    return this.#answer("setDisk", id, signal, () => {
+      const domain = this.#requireManaged(id);
+      this.#jobs.requireFree(id);
+      requireOff(domain, "Change the disk");
+      const { virtualBytes, backingPath } = headerOf(this.files.require(command.path));
+      this.files.requireWhole(command.path, "Change the disk");
+      return this.setFirstDisk(id, fakeDisk(command.path, virtualBytes, backingPath));
+    });
+  }
+
+  setDataDisk(id: string, { path }: z.infer<typeof DataDiskCommand>, signal?: AbortSignal): Promise<Domain> {
+    return this.#answer("setDataDisk", id, signal, () => {
+      const domain = this.#requireManaged(id);
+      this.#jobs.requireFree(id);
+      const others = domain.disks.filter((disk) => disk.path?.endsWith(".data.qcow2") !== true);
+      if (path === null) return this.change(id, { disks: others });
+      const { virtualBytes } = headerOf(this.files.require(path));
+      const user = this.files.usersOf(path).find((other) => other.id !== id);
+      if (user) {
+        throw new AppError(
+          "conflict",
+          `Attach the data disk: it is attached to ${user.name}. Detach it first.`,
+        );
+      }
+      return this.change(id, { disks: [...others, { ...fakeDisk(path, virtualBytes), target: "vdb" }] });
+    });
+  }
+
+  storage(signal?: AbortSignal): Promise<StoredFile[]> {
+    return this.#answer("storage", null, signal, () => this.files.storage());
+  }
+
+  fileIdentity(path: string, signal?: AbortSignal): Promise<FileIdentity> {
+    return this.#answer("fileIdentity", path, signal, () => this.files.identity(path));
+  }
+
+  deleteFiles(paths: string[], signal?: AbortSignal): Promise<z.infer<typeof DeletedFiles>> {
+    return this.#answer("deleteFiles", null, signal, () => ({
+      items: paths.map((path) => {
+        if (!this.files.has(path)) return { path, deleted: false, message: "there is no such file" };
+        if (this.files.isUsed(path)) return { path, deleted: false, message: "it is in use" };
+        this.files.all.delete(path);
+        return { path, deleted: true, message: null };
+      }),
+    }));
+  }
+
+  unseal(path: string, signal?: AbortSignal): Promise<void> {
+    return this.#answer("unseal", path, signal, () => this.#jobs.transfers.unseal(path));
+  }
+
+  async readFile(path: string, from: number, signal: AbortSignal): Promise<FileBytes> {
+    const content = await this.#answer("readFile", path, signal, () => this.files.require(path).content);
+    const pieces = async function* () {
+      for (let at = from; at < content.length; at += 64) yield content.subarray(at, at + 64);
+    };
+    return { totalBytes: content.length, bytes: pieces() };
+  }
+
+  async imageStream(path: string, from: number, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    await this.#answer("imageStream", path, signal, () => void this.files.require(path));
+    return this.#whileOnline(this.#jobs.transfers.stream(path, from), signal);
+  }
+
+  receiving(jobId: string, signal?: AbortSignal): Promise<Receiving> {
+    return this.#answer("receiving", jobId, signal, () => this.#jobs.transfers.receiving(jobId));
+  }
+
+  async sendStream(
+    jobId: string,
+    from: number,
+    frames: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#answer("sendStream", jobId, signal, () => void this.#jobs.transfers.receiving(jobId));
+    await this.#jobs.transfers.take(jobId, from, this.#whileOnline(frames, signal));
+  }
+
+  beginUpload(id: string, upload: z.infer<typeof BeginUpload>, signal?: AbortSignal): Promise<UploadPart> {
+    return this.#answer("beginUpload", id, signal, () => this.#uploads.begin(id, BeginUpload.parse(upload)));
+  }
+
+  upload(id: string, signal?: AbortSignal): Promise<UploadPart> {
+    return this.#answer("upload", id, signal, () => this.#uploads.part(id));
+  }
+
+  writeUpload(id: string, offset: number, bytes: Uint8Array, signal?: AbortSignal): Promise<UploadPart> {
+    return this.#answer("writeUpload", id, signal, () => this.#uploads.write(id, offset, bytes));
+  }
+
+  finishUpload(id: string, sha256: string, signal?: AbortSignal): Promise<FinishedUpload> {
+    return this.#answer("finishUpload", id, signal, () => this.#uploads.finish(id, sha256));
+  }
+
+  cancelUpload(id: string, signal?: AbortSignal): Promise<void> {
+    return this.#answer("cancelUpload", id, signal, () => this.#uploads.cancel(id));
+  }
+
+  changeSettings(settings: Partial<AgentSettings>, signal?: AbortSignal): Promise<AgentSettings> {
+    return this.#answer("changeSettings", null, signal, () => {
+      this.facts = { ...this.facts, settings: { ...this.facts.settings, ...settings } };
+      this.emit({ type: "facts", facts: this.facts });
+      return this.facts.settings;
+    });
+  }
+
+  /** Restarts as the new executable, which says `updatedHello`. */
+  async updateExecutable(
+    { sha256, bytes }: Parameters<Agent["updateExecutable"]>[0],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const hash = createHash("sha256");
+    for await (const piece of bytes) hash.update(piece);
+    await this.#answer("updateExecutable", null, signal, () => {
+      if (hash.digest("hex") !== sha256) {
+        throw new AppError("invalid", "Update the agent: the executable's checksum is not right.");
+      }
+      this.executableSha256 = sha256;
+      this.helloValues = { ...this.helloValues, ...this.options.updatedHello };
+    });
+    this.restart();
   }
 
   startJob(request: AgentJobRequest, signal?: AbortSignal): Promise<AgentJob> {
@@ -332,7 +520,20 @@ export class FakeAgent implements Agent, AsyncDisposable {
   // What its jobs need.
 
   hasFile(path: string): boolean {
-    return this.options.imageFiles.some((file) => file.path === path);
+    return this.files.has(path) || this.options.imageFiles.some((file) => file.path === path);
+  }
+
+  get imageDir(): string {
+    return this.facts.settings.imageDir;
+  }
+
+  /** Passes on what a stream brings until the connection is gone. */
+  async *#whileOnline(stream: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    for await (const piece of stream) {
+      signal.throwIfAborted();
+      this.#requireOnline();
+      yield piece;
+    }
   }
 
   /** Waits; ends early when the agent is disposed of. */

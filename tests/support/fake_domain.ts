@@ -4,6 +4,8 @@ import type { HostFacts, HostLoad } from "../../contracts/hypervisor.ts";
 import type { MachineDisk } from "../../contracts/machine.ts";
 
 export const imageDir = "/var/lib/kvm-vdi/images";
+const isoDir = "/var/lib/kvm-vdi/iso";
+const scratchDir = "/var/lib/kvm-vdi/scratch";
 const gib = 2 ** 30;
 
 export const fakeFacts = (): HostFacts => ({
@@ -21,6 +23,8 @@ export const fakeFacts = (): HostFacts => ({
     { name: "br0", kind: "bridge", active: true },
   ],
   storage: [{ kind: "images", path: imageDir, totalBytes: 1000 * gib, freeBytes: 900 * gib }],
+  settings: { imageDir, isoDir, scratchDir, domainType: "qemu" },
+  serviceManager: "none",
 });
 
 export const fakeLoad = (at: number): HostLoad => ({

@@ -1,26 +1,36 @@
 /** The long operations of the fake agent, with the real one's refusals and undoing. */
-import type { AgentJob, AgentJobRequest, AgentOperation, Domain } from "../../contracts/agent.ts";
+import type { z } from "zod";
+import type { AgentJob, AgentJobRequest, AgentOperation, ImageResult } from "../../contracts/agent.ts";
 import { AppError, errorInfoOf } from "../../contracts/errors.ts";
-import { isOpenJob, type JobItem } from "../../contracts/job.ts";
+import { isOpenJob } from "../../contracts/job.ts";
 import type { FakeAgent } from "./fake_agent.ts";
-import { domainOfSpec, fakeDisk, firstDisk, imageDir } from "./fake_domain.ts";
+import { FakeOperations, type FakeRun } from "./fake_operations.ts";
+import { FakeTransfers } from "./fake_transfers.ts";
 
 export type HeldKind = AgentOperation["kind"];
-type Operation<K extends HeldKind> = Extract<AgentOperation, { kind: K }>;
+type Operation = z.output<typeof AgentOperation>;
 
 interface Work {
   job: AgentJob;
-  operation: AgentOperation;
+  operation: Operation;
   abort: AbortController;
 }
 
 export class FakeJobs {
-  readonly populateFailures = new Map<string, string>();
+  readonly transfers: FakeTransfers;
+  readonly #operations: FakeOperations;
   readonly #jobs = new Map<string, Work>();
   readonly #gates = new Map<HeldKind, PromiseWithResolvers<void>>();
   #closed = false;
 
-  constructor(private readonly agent: FakeAgent, private readonly onChange: (job: AgentJob) => void) {}
+  constructor(private readonly agent: FakeAgent, private readonly onChange: (job: AgentJob) => void) {
+    this.transfers = new FakeTransfers(agent);
+    this.#operations = new FakeOperations(agent);
+  }
+
+  failPopulate(machineId: string, message: string): void {
+    this.#operations.populateFailures.set(machineId, message);
+  }
 
   list(): AgentJob[] {
     return [...this.#jobs.values()].map(({ job }) => job);
@@ -35,7 +45,7 @@ export class FakeJobs {
     this.#gates.delete(kind);
   }
 
-  start({ id, operation }: AgentJobRequest): AgentJob {
+  start({ id, operation }: z.output<typeof AgentJobRequest>): AgentJob {
     const known = this.#jobs.get(id);
     if (known) return known.job;
     const job: AgentJob = {
@@ -44,6 +54,7 @@ export class FakeJobs {
       state: "queued",
       error: null,
       items: [],
+      result: null,
       cancellable: operation.kind !== "delete-machine",
       stage: "Waiting",
       done: 0,
@@ -70,7 +81,7 @@ export class FakeJobs {
   /** @throws {AppError} `conflict` while a job works on the machine. */
   requireFree(machineId: string): void {
     const busy = [...this.#jobs.values()].find(({ job, operation }) =>
-      job.state === "running" && machinesOf(operation).includes(machineId)
+      job.state === "running" && this.#machinesOf(operation).includes(machineId)
     );
     if (busy) {
       throw new AppError("conflict", `The machine is busy: ${busy.job.kind}. Try again when that is done.`);
@@ -106,16 +117,17 @@ export class FakeJobs {
     if (!isOpenJob(work.job)) return;
     this.#update(work, { state: "running", startedAt: Date.now(), stage: "Starting" });
     let failure: unknown;
+    let result: ImageResult | null = null;
     try {
       await this.#gate(work);
-      await this.#carryOut(work);
+      result = await this.#carryOut(work) ?? null;
     } catch (error) {
       failure = error;
     }
     if (!isOpenJob(work.job)) return;
     const state = failure === undefined ? "succeeded" : signal.aborted ? "cancelled" : "failed";
     const error = failure === undefined ? null : errorInfoOf(signal.aborted ? signal.reason : failure);
-    this.#update(work, { state, error, cancellable: false, endedAt: Date.now() });
+    this.#update(work, { state, error, result, cancellable: false, endedAt: Date.now() });
   }
 
   async #gate({ operation, abort: { signal } }: Work): Promise<void> {
@@ -132,171 +144,80 @@ export class FakeJobs {
     }
   }
 
-  #carryOut(work: Work): Promise<void> {
+  async #carryOut(work: Work): Promise<ImageResult | void> {
     const { operation } = work;
+    const { transfers } = this;
+    const operations = this.#operations;
+    const run = this.#runOf(work);
     switch (operation.kind) {
       case "create-machine":
-        return this.#create(work, operation);
+        return await operations.create(operation, run);
       case "delete-machine":
-        return Promise.resolve(this.#delete(operation));
+        return operations.delete(operation);
       case "copy-disk":
-        return this.#copy(work, operation);
+        return await operations.copyDisk(operation, run);
       case "populate":
-        return this.#populate(work, operation);
+        return await operations.populate(operation, run, (items) => {
+          const { length: total } = operation.machineIds;
+          const progress = { stage: "Populating", done: items.length, total, unit: "items" } as const;
+          work.job = { ...work.job, ...progress, items: [...items] };
+          if (items.length % 50 === 0) this.onChange(work.job);
+        });
+      case "copy-image":
+        return await transfers.copyImage(operation, run);
+      case "seal":
+        return await transfers.seal(operation, run);
+      case "receive-image":
+        return await transfers.receive(operation, run);
+      case "send-image":
+        return await transfers.send(operation, run);
+      case "flatten":
+        return await operations.flatten(operation, run);
+      case "resize-disk":
+        return operations.resize(operation);
+      case "create-data-disk":
+        return operations.createDataDisk(operation);
     }
   }
 
-  async #create(work: Work, { machine, disk }: Operation<"create-machine">): Promise<void> {
-    const { domains } = this.agent;
-    if (disk.kind === "domain") return this.#adopt(machine);
-    const path = `${imageDir}/${machine.name}.qcow2`;
-    const all = [...domains.values()];
-    if (domains.has(machine.id)) throw new AppError("conflict", `Create ${machine.name}: its id is taken.`);
-    if (all.some(({ name }) => name === machine.name)) {
-      throw new AppError("conflict", `Create ${machine.name}: libvirt has a domain of that name already.`);
-    }
-    if (machine.iso !== null && !this.agent.hasFile(machine.iso)) {
-      throw new AppError("invalid", `There is no file ${machine.iso} on the hypervisor.`);
-    }
-    if (disk.kind === "import") {
-      if (!this.agent.hasFile(disk.path)) {
-        throw new AppError("invalid", `There is no file ${disk.path} on the hypervisor.`);
-      }
-      await this.#copyBytes(work, importedBytes);
-    }
-    work.abort.signal.throwIfAborted();
-    const disks = disk.kind === "none"
-      ? machine.role === "vdi" ? [fakeDisk(path, null)] : []
-      : [fakeDisk(path, disk.kind === "blank" ? disk.bytes : importedBytes)];
-    this.agent.addDomain(domainOfSpec(machine, disks));
+  #runOf(work: Work): FakeRun {
+    const { signal } = work.abort;
+    return {
+      jobId: work.job.id,
+      signal,
+      report: (change) => this.#update(work, change),
+      copyBytes: async (total, stage) => {
+        for (let step = 1; step <= 10; step++) {
+          await this.agent.wait(this.agent.options.copyMs / 10);
+          signal.throwIfAborted();
+          this.#update(work, { stage, done: total * step / 10, total, unit: "bytes" });
+        }
+      },
+    };
   }
 
-  #adopt({ id, role, osType }: Operation<"create-machine">["machine"]): void {
-    const domain = this.agent.domains.get(id);
-    if (!domain) throw new AppError("not_found", `Import the domain ${id}: libvirt has no such domain.`);
-    if (domain.managed) {
-      throw new AppError("conflict", `Import ${domain.name}: it is a machine of KVM-VDI already.`);
-    }
-    this.agent.change(id, { managed: true, role, osType });
-  }
-
-  #delete({ machineId }: Operation<"delete-machine">): void {
-    const domain = this.agent.domains.get(machineId);
-    if (!domain) return;
-    requireOff(domain, "Delete the machine");
-    const path = firstDisk(domain)?.path ?? null;
-    const clones = [...this.agent.domains.values()].filter(({ disks }) =>
-      path !== null && disks.some(({ backingPath }) => backingPath === path)
-    );
-    if (clones.length > 0) {
-      const names = clones.map(({ name }) => name).join(", ");
-      throw new AppError(
-        "conflict",
-        `Delete the machine ${domain.name}: its disk image is the base of ${names}.`,
-      );
-    }
-    this.agent.removeDomain(machineId);
-  }
-
-  async #copy(work: Work, { fromId, toId }: Operation<"copy-disk">): Promise<void> {
-    const from = this.#requireDomain(fromId);
-    const to = this.#requireDomain(toId);
-    for (const domain of [from, to]) requireOff(domain, "Copy the disk");
-    if (to.role !== "initial") {
-      throw new AppError("invalid", `Copy the disk to ${to.name}: it is not an initial machine.`);
-    }
-    const disk = firstDisk(from);
-    if (disk?.path == null) {
-      throw new AppError("conflict", `Copy the disk of ${from.name}: it has no disk image.`);
-    }
-    await this.#copyBytes(work, disk.virtualBytes ?? 0);
-    const version = Number(/\.v(\d+)\.qcow2$/.exec(firstDisk(to)?.path ?? "")?.[1] ?? 0) + 1;
-    this.agent.change(toId, {
-      disks: [fakeDisk(`${imageDir}/${to.name}.v${version}.qcow2`, disk.virtualBytes)],
-    });
-  }
-
-  async #copyBytes(work: Work, total: number): Promise<void> {
-    for (let step = 1; step <= 10; step++) {
-      await this.agent.wait(this.agent.options.copyMs / 10);
-      work.abort.signal.throwIfAborted();
-      this.#update(work, { stage: "Copying the disk", done: total * step / 10, total, unit: "bytes" });
+  /** The machines that a job holds. */
+  #machinesOf(operation: Operation): string[] {
+    const usersOf = (path: string) => this.agent.files.usersOf(path).map(({ id }) => id);
+    switch (operation.kind) {
+      case "create-machine":
+        return [operation.machine.id];
+      case "delete-machine":
+      case "flatten":
+      case "resize-disk":
+        return [operation.machineId];
+      case "copy-disk":
+        return [operation.fromId, operation.toId];
+      case "populate":
+        return [operation.initialId, ...operation.machineIds];
+      case "copy-image":
+        return usersOf(operation.fromPath);
+      case "seal":
+      case "send-image":
+        return usersOf(operation.path);
+      case "receive-image":
+      case "create-data-disk":
+        return [];
     }
   }
-
-  async #populate(work: Work, { initialId, machineIds }: Operation<"populate">): Promise<void> {
-    const initial = this.#requireDomain(initialId);
-    requireOff(initial, "Populate");
-    const base = firstDisk(initial);
-    if (initial.role !== "initial") {
-      throw new AppError("invalid", `Populate from ${initial.name}: it is not an initial.`);
-    }
-    if (base?.path == null) {
-      throw new AppError("conflict", `Populate from ${initial.name}: it has no image yet.`);
-    }
-    const items: JobItem[] = [];
-    for (const id of machineIds) {
-      await this.agent.wait(this.agent.options.populateMs);
-      work.abort.signal.throwIfAborted();
-      items.push(this.#populateOne(id, base.path, base.virtualBytes));
-      const progress = {
-        stage: "Populating",
-        done: items.length,
-        total: machineIds.length,
-        unit: "items",
-      } as const;
-      work.job = { ...work.job, ...progress, items: [...items] };
-      if (items.length % 50 === 0) this.onChange(work.job);
-    }
-    const failed = items.filter(({ ok }) => !ok);
-    if (failed.length === 0) return;
-    throw new AppError(
-      "conflict",
-      `Populate: ${failed.length} of ${items.length} machines failed: ${failed[0]?.message}.`,
-    );
-  }
-
-  #populateOne(id: string, path: string, virtualBytes: number | null): JobItem {
-    const domain = this.agent.domains.get(id);
-    const name = domain?.name ?? id;
-    const message = !domain
-      ? "there is no such domain on this hypervisor"
-      : domain.role !== "vdi"
-      ? "it is not a vdi machine"
-      : domain.state !== "shut-off" && domain.state !== "crashed"
-      ? `it is ${domain.state}. Shut it down first`
-      : this.populateFailures.get(id) ?? null;
-    if (message !== null) return { id, name, ok: false, message };
-    this.agent.change(id, { disks: [fakeDisk(`${imageDir}/${name}.qcow2`, virtualBytes, path)] });
-    return { id, name, ok: true, message: null };
-  }
-
-  #requireDomain(id: string): Domain {
-    const domain = this.agent.domains.get(id);
-    if (!domain) throw new AppError("not_found", `There is no domain ${id} on this hypervisor.`);
-    return domain;
-  }
-}
-
-const importedBytes = 16 * 2 ** 20;
-
-function machinesOf(operation: AgentOperation): string[] {
-  switch (operation.kind) {
-    case "create-machine":
-      return [operation.machine.id];
-    case "delete-machine":
-      return [operation.machineId];
-    case "copy-disk":
-      return [operation.fromId, operation.toId];
-    case "populate":
-      return [operation.initialId, ...operation.machineIds];
-  }
-}
-
-function requireOff(domain: Domain, what: string): void {
-  if (domain.state === "shut-off" || domain.state === "crashed") return;
-  throw new AppError(
-    "conflict",
-    `${what}: ${domain.name} is in use: it is ${domain.state}. Shut it down first.`,
-  );
 }

@@ -46,6 +46,8 @@ export class FakePower {
       throw new AppError("conflict", `Start ${name} with a virtual snapshot: it runs without one already.`);
     }
     this.#requireBootable(domain, virtualSnapshot);
+    const disk = firstDisk(domain);
+    if (disk?.path != null && !virtualSnapshot) this.agent.files.write(disk.path);
     const started = this.agent.change(id, { state: "running", stateReason: "booted", virtualSnapshot });
     this.#boot(id);
     return started;
@@ -56,10 +58,18 @@ export class FakePower {
     if (domain.role === "vdi" && disk?.backingPath == null) {
       throw new AppError("conflict", `Start ${domain.name}: it has no overlay yet. Populate it first.`);
     }
-    const clones = [...this.agent.domains.values()].filter((other) =>
-      disk?.path != null && other.disks.some(({ backingPath }) => backingPath === disk.path)
-    );
-    if (virtualSnapshot || clones.length === 0) return;
+    if (disk?.path == null) return;
+    const { files } = this.agent;
+    if (disk.virtualBytes !== null) files.requireWhole(disk.path, `Start ${domain.name}`);
+    if (virtualSnapshot) return;
+    if (files.all.get(disk.path)?.sealed) {
+      throw new AppError(
+        "conflict",
+        `Start ${domain.name}: this version is sealed. Copy the disk or reopen it.`,
+      );
+    }
+    const clones = files.basedOn(disk.path);
+    if (clones.length === 0) return;
     const names = clones.slice(0, 5).map(({ name }) => name).join(", ");
     throw new AppError("conflict", `Start ${domain.name}: its image is the base of ${names}.`);
   }

@@ -1,4 +1,5 @@
 /** The XML of libvirt's domains: made, read and changed here and nowhere else. */
+export { attachedDataDisk, dataDiskElement, dataDiskOf, isDataDisk, withDataDisk } from "./data_disk_xml.ts";
 export { buildDomainXml, type BuildFacts, type BuildOptions } from "./domain_build.ts";
 export {
   applyEdit,

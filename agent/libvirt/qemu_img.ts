@@ -100,6 +100,16 @@ export async function createBlank(
   await qemuImg(["create", "-q", "-f", "qcow2", path, String(virtualBytes)], `create ${path}`, { signal });
 }
 
+/** Grows an image that nothing uses; QEMU's locks see to that. */
+export async function growImage(
+  path: string,
+  format: string,
+  virtualBytes: number,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<void> {
+  await qemuImg(["resize", "-q", "-f", format, path, String(virtualBytes)], `resize ${path}`, { signal });
+}
+
 /** The bytes that a qcow2 copy of an image (its whole chain) takes on disk, at most. */
 export async function measureCopyBytes(
   path: string,

@@ -143,6 +143,29 @@ export class Virsh {
     });
   }
 
+  /** Plugs a device into a running domain; its definition stays as it is. */
+  async attachDevice(id: string, xml: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const what = `plug a device into domain ${id}`;
+    await this.#on("attach-device", id, ["--file", "/dev/stdin", "--live"], { what, stdin: xml, signal });
+  }
+
+  /** Asks a running domain's guest to let go of a device; it is gone once the live XML says so. */
+  async detachDevice(id: string, xml: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const what = `unplug a device from domain ${id}`;
+    await this.#on("detach-device", id, ["--file", "/dev/stdin", "--live"], { what, stdin: xml, signal });
+  }
+
+  /** Grows the disk `target` of a running domain; the guest is told. */
+  async blockResize(
+    id: string,
+    target: string,
+    bytes: number,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const what = `resize a disk of domain ${id}`;
+    await this.#on("blockresize", id, [`--path=${target}`, `--size=${bytes}B`], { what, signal });
+  }
+
   /** Writes the screen to a file, in whatever image format this QEMU makes (PNG or PPM). */
   async screenshot(id: string, path: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const what = `take a picture of the screen of domain ${id}`;

@@ -2,8 +2,11 @@ import { AppError } from "../../contracts/errors.ts";
 import type { JobOperations } from "../host.ts";
 import { copyDisk } from "./copy_disk.ts";
 import { createMachine } from "./create_machine.ts";
+import { createDataDisk } from "./data_disk.ts";
 import { deleteMachine } from "./delete_machine.ts";
+import { flatten } from "./flatten.ts";
 import { populate } from "./populate.ts";
+import { resizeDisk } from "./resize_disk.ts";
 
 /** Kinds that nobody has written yet; whoever does removes it from here. */
 const pending = {
@@ -21,7 +24,7 @@ export const jobOperations: JobOperations = {
   "seal": pending,
   "receive-image": pending,
   "send-image": pending,
-  "flatten": pending,
-  "resize-disk": pending,
-  "create-data-disk": pending,
+  "flatten": flatten,
+  "resize-disk": resizeDisk,
+  "create-data-disk": createDataDisk,
 };

@@ -2,14 +2,15 @@ import { join } from "node:path";
 import { z } from "zod";
 import { AbsolutePath } from "../contracts/common.ts";
 import { DomainTypeSetting } from "../contracts/hypervisor.ts";
-import { invalidInput } from "../contracts/errors.ts";
+import { AppError, invalidInput } from "../contracts/errors.ts";
 import { defineMode, untilAborted } from "../lib/cli.ts";
 import { Agent } from "./agent.ts";
 import { AgentConfig } from "./config.ts";
+import { install, uninstall } from "./install/install.ts";
 
 const options = z.object({
   socket: z.string().default("/run/kvm-vdi/agent.sock").describe("unix socket of the API, for group kvm-vdi"),
-  stateDir: AbsolutePath.default("/var/lib/kvm-vdi").describe("jobs, and the directories below"),
+  stateDir: AbsolutePath.default("/var/lib/kvm-vdi").describe("jobs, settings, and the directories below"),
   imageDir: AbsolutePath.optional().describe("disk images (default: STATE-DIR/images)"),
   isoDir: AbsolutePath.optional().describe("ISO images to install from (default: STATE-DIR/iso)"),
   scratchDir: AbsolutePath.optional().describe(
@@ -18,14 +19,29 @@ const options = z.object({
   domainType: DomainTypeSetting.default("auto").describe("acceleration; auto boots a probe guest under KVM"),
   connect: z.string().default("qemu:///system").describe("libvirt's URI"),
   exitWithParent: z.boolean().default(false).describe("end when standard input ends"),
+  install: z.boolean().default(false).describe(
+    "install this executable as a service of this host, with the options given, then exit",
+  ),
+  authorizedKey: z.array(z.string()).default([]).describe(
+    "with --install: public SSH key of a dashboard that may use the agent",
+  ),
+  installPackages: z.boolean().default(false).describe(
+    "with --install: have apt-get install libvirt and QEMU if they are missing",
+  ),
+  uninstall: z.boolean().default(false).describe("stop and remove the service; machines and images stay"),
 });
+type Options = z.output<typeof options>;
 
 export const command = defineMode({
   name: "agent",
   summary: "drives libvirt and QEMU (every hypervisor)",
   options,
-  helpFooter: `Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong options.`,
+  helpFooter:
+    `Directories and domain type can also be changed in the dashboard. What was changed there is kept in
+STATE-DIR/settings.json and wins over all of these.
+Exit codes: 0 stopped by SIGTERM or SIGINT, installed or uninstalled, 1 failed, 2 wrong options.`,
   async run(options, { signal, log }) {
+    if (options.install || options.uninstall) return await changeHost(options);
     const agent = await Agent.start(configOf(options), log);
     log.info({ socket: options.socket, ...agent.hello }, "agent is ready");
     await Promise.race([untilAborted(signal), ...(options.exitWithParent ? [untilStdinEnds()] : [])]);
@@ -34,7 +50,34 @@ export const command = defineMode({
   },
 });
 
-function configOf(given: z.output<typeof options>): AgentConfig {
+async function changeHost(given: Options): Promise<void> {
+  if (given.install && given.uninstall) {
+    throw new AppError("invalid", "--install and --uninstall: give one of them.");
+  }
+  const say = (text: string) => console.log(text);
+  if (given.uninstall) return await uninstall(given.socket, say);
+  const { socketPath } = configOf(given);
+  const { authorizedKey: authorizedKeys, installPackages } = given;
+  await install({ authorizedKeys, installPackages, socketPath, settings: settingsToKeep(given), say });
+}
+
+/** What goes into agent.toml: everything that is not the default. */
+function settingsToKeep(given: Options): Record<string, string> {
+  const defaults = options.parse({});
+  const { socket, stateDir, imageDir, isoDir, scratchDir, domainType, connect } = given;
+  const settings = {
+    ...(socket !== defaults.socket && { "socket": socket }),
+    ...(stateDir !== defaults.stateDir && { "state-dir": stateDir }),
+    ...(imageDir !== undefined && { "image-dir": imageDir }),
+    ...(isoDir !== undefined && { "iso-dir": isoDir }),
+    ...(scratchDir !== undefined && { "scratch-dir": scratchDir }),
+    ...(domainType !== defaults.domainType && { "domain-type": domainType }),
+    ...(connect !== defaults.connect && { "connect": connect }),
+  };
+  return settings;
+}
+
+function configOf(given: Options): AgentConfig {
   const config = AgentConfig.safeParse({
     socketPath: given.socket,
     stateDir: given.stateDir,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { AppError } from "../contracts/errors.ts";
-import { ProcessError, run } from "../lib/process.ts";
+import { lookUpAccount } from "../lib/accounts.ts";
 
 /** The group whose members may talk to the agent. */
 const socketGroup = "kvm-vdi";
@@ -21,7 +21,7 @@ export async function serveOnSocket(
   path: string,
   handler: (request: Request) => Response | Promise<Response>,
 ): Promise<Deno.HttpServer<Deno.UnixAddr>> {
-  const group = await findGroup(socketGroup);
+  const group = await lookUpAccount("group", socketGroup);
   const umask = Deno.umask(0o117);
   let server: Deno.HttpServer<Deno.UnixAddr>;
   try {
@@ -29,7 +29,7 @@ export async function serveOnSocket(
   } finally {
     Deno.umask(umask);
   }
-  if (group !== undefined) await Deno.chown(path, null, group);
+  if (group) await Deno.chown(path, null, Number(group[2]));
   return server;
 }
 
@@ -50,16 +50,6 @@ async function isAnswered(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) return false;
-    throw error;
-  }
-}
-
-async function findGroup(name: string): Promise<number | undefined> {
-  try {
-    const { stdout } = await run(["getent", "group", name]);
-    return Number(stdout.split(":")[2]);
-  } catch (error) {
-    if (error instanceof ProcessError && error.code === 2) return undefined;
     throw error;
   }
 }

@@ -2,6 +2,8 @@
  * The one place that starts processes: argv arrays, never a shell, each child in a process group of its own
  * so that ending it ends everything it started. Secrets go through `stdin`, never through argv.
  */
+import { spawn as spawnDetached } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 
 export interface RunOptions {
   /** Written to the child's standard input, which is then closed. Without it the child reads /dev/null. */
@@ -190,6 +192,24 @@ export function spawn(argv: readonly string[], options: SpawnOptions = {}): Runn
     stop,
     [Symbol.asyncDispose]: async () => void await stop(),
   };
+}
+
+/**
+ * Starts a process that outlives this one, in a session of its own, and appends what it says to a file. Returns its id.
+ * @throws {ProcessError} when it cannot be started.
+ */
+export function startDetached(argv: readonly string[], logPath: string): number {
+  const [command, ...args] = argv;
+  if (command === undefined) throw new TypeError("startDetached() needs a command");
+  const log = openSync(logPath, "a", 0o640);
+  try {
+    const child = spawnDetached(command, args, { detached: true, stdio: ["ignore", log, log], cwd: "/" });
+    if (child.pid === undefined) throw new ProcessError(argv, { reason: "could not be started" });
+    child.unref();
+    return child.pid;
+  } finally {
+    closeSync(log);
+  }
 }
 
 /** Splits a byte stream into lines without their line ends; a last line without an end counts too. */

@@ -3,9 +3,10 @@
  * ends both when it ends. The children read an empty standard input that closes with this process, however it ends.
  */
 import { AppError } from "../contracts/errors.ts";
+import { lookUpAccount } from "../lib/accounts.ts";
 import type { ModeContext } from "../lib/cli.ts";
 import type { Logger } from "../lib/log.ts";
-import { ProcessError, run, type RunningProcess, spawn } from "../lib/process.ts";
+import { type RunningProcess, spawn } from "../lib/process.ts";
 import { selfCommand } from "../lib/version.ts";
 import { type DashboardConfig, localAgentSocket } from "./config.ts";
 import { handOver } from "./hand_over.ts";
@@ -100,7 +101,7 @@ async function untilEnded(child: RunningProcess, signal: AbortSignal) {
 
 /** Who the dashboard becomes: the user, in the group that may talk to the agent. */
 async function findUser(name: string): Promise<{ uid: number; gid: number }> {
-  const user = await lookUp("passwd", name);
+  const user = await lookUpAccount("passwd", name);
   if (user === null) {
     throw new AppError(
       "invalid",
@@ -113,16 +114,6 @@ async function findUser(name: string): Promise<{ uid: number; gid: number }> {
   if (uid === 0) {
     throw new AppError("invalid", `The dashboard does not run as root: --user ${name} is no good.`);
   }
-  const group = await lookUp("group", socketGroup);
+  const group = await lookUpAccount("group", socketGroup);
   return { uid, gid: Number(group?.[2] ?? user[3]) };
-}
-
-async function lookUp(database: "passwd" | "group", name: string): Promise<string[] | null> {
-  try {
-    return (await run(["getent", database, name])).stdout.trim().split(":");
-  } catch (error) {
-    // getent(1): 2 means that there is no such entry.
-    if (error instanceof ProcessError && error.code === 2) return null;
-    throw error;
-  }
 }

@@ -61,6 +61,11 @@ export class Locks {
     return [...this.#held].find((hold) => hold.keys.has(key))?.options.purpose;
   }
 
+  /** Everything that is held now. */
+  heldKeys(): string[] {
+    return [...this.#held].flatMap(({ keys }) => [...keys]);
+  }
+
   #refuseIfJobHolds(wanted: Hold): void {
     for (const hold of [...this.#held, ...this.#waiting]) {
       if (hold.options.by === "job" && collide(hold, wanted)) {

@@ -1,12 +1,12 @@
 /** Why there is no SSH connection, in words that say what to do. */
-import { AppError } from "../../../contracts/errors.ts";
 import type { SshTarget } from "../../../contracts/hypervisor.ts";
+import { AgentUnreachable } from "../unreachable.ts";
 import type { SshError } from "./ssh2.ts";
 
 /** `about`: what of the target it has to do with. */
-export class SshFailure extends AppError {
+export class SshFailure extends AgentUnreachable {
   constructor(message: string, readonly about: "address" | "username" | "hostKey", cause?: unknown) {
-    super("unavailable", message, { cause });
+    super(message, cause);
   }
 }
 

@@ -12,13 +12,16 @@ import { type AuthMethod, Client, type SshClient, type SshError } from "./ssh2.t
 const connectTimeoutMs = 10_000;
 /** A peer that is silent is asked every 3 s; the fourth time that it owes an answer, after 12 s, it is given up. */
 const keepalive = { keepaliveInterval: 3_000, keepaliveCountMax: 3 };
-/** Fastest first under Deno: its AES-GCM is native, ChaCha20 is WebAssembly. */
+/**
+ * Fastest first, as measured under Deno: 330 MB/s with ChaCha20, 230 with AES-CTR, 160 with AES-GCM, which OpenSSH itself
+ * would prefer.
+ */
 const ciphers = [
-  "aes128-gcm@openssh.com",
-  "aes256-gcm@openssh.com",
+  "chacha20-poly1305@openssh.com",
   "aes128-ctr",
   "aes256-ctr",
-  "chacha20-poly1305@openssh.com",
+  "aes128-gcm@openssh.com",
+  "aes256-gcm@openssh.com",
 ];
 
 export interface SshLinkOptions {

@@ -34,10 +34,12 @@ import { isUp } from "./operations/start_machine.ts";
 import { Tickets } from "./operations/ticket.ts";
 import { Settings } from "./settings.ts";
 import { claimSocket, lockStateDir } from "./socket.ts";
+import { Uploads } from "./uploads/uploads.ts";
 
 const loadIntervalMs = 5_000;
 const factsIntervalMs = 60_000;
 const addressIntervalMs = 30_000;
+const uploadSweepMs = 3600_000;
 /** `virsh event` does not say when it has begun to listen: a second look covers what came before. */
 const secondLookMs = 1_000;
 
@@ -48,6 +50,7 @@ export class Agent {
   readonly power: Power;
   readonly tickets: Tickets;
   jobs!: Jobs;
+  readonly uploads: Uploads;
   readonly #reactions: Reactions;
   #stack: AsyncDisposableStack | undefined;
   readonly #meter = new LoadMeter();
@@ -88,6 +91,7 @@ export class Agent {
       facts: () => this.hostFacts,
     };
     this.power = new Power(this.host);
+    this.uploads = new Uploads(this.host);
     this.tickets = new Tickets(this.host);
     this.#reactions = new Reactions(this.host, this.hub, this.power, this.tickets);
   }
@@ -164,6 +168,8 @@ export class Agent {
       files,
       onChange: (job) => hub.emit({ type: "job", job }),
     });
+    await this.uploads.load();
+    this.#every(uploadSweepMs, () => this.uploads.sweep());
     this.#tasks.push(watchLibvirt(host.virsh, host.log, {
       onEvent: (event) => this.#reactions.handle(event),
       onConnected: (signal) => this.#resync(signal),

@@ -1,15 +1,15 @@
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { z } from "zod";
 import { AgentJobRequest, EditCommand, PowerCommand, TicketCommand } from "../contracts/agent.ts";
-import { Id } from "../contracts/common.ts";
-import { AppError, errorInfoOf, httpStatusOf, invalidInput } from "../contracts/errors.ts";
+import { AppError, errorInfoOf, httpStatusOf } from "../contracts/errors.ts";
 import { AgentSettings } from "../contracts/hypervisor.ts";
 import type { Agent } from "./agent.ts";
 import { disksOf, listImageFiles } from "./images/chain.ts";
 import { editMachine } from "./operations/edit_machine.ts";
 import { takeScreenshot } from "./operations/screenshot.ts";
+import { readBody as read, requireId } from "./requests.ts";
 import { serveOnSocket } from "./socket.ts";
+import { fileRoutes } from "./storage/routes.ts";
 
 const heartbeatMs = 5_000;
 const drainMs = 5_000;
@@ -73,6 +73,7 @@ function makeApi(agent: Agent): Hono {
   app.patch("/settings", async (c) => {
     return c.json(await agent.changeSettings(await read(c.req.raw, AgentSettings.partial())));
   });
+  app.route("/", fileRoutes(host, agent.uploads));
   app.post("/jobs", async (c) => c.json(await agent.jobs.start(await read(c.req.raw, AgentJobRequest)), 202));
   app.get("/jobs", (c) => c.json(agent.jobs.list()));
   app.get("/jobs/:id", (c) => c.json(agent.jobs.get(requireId(c.req.param("id")))));
@@ -91,22 +92,4 @@ function makeApi(agent: Agent): Hono {
     return c.json({ error: { ...info, requestId } }, httpStatusOf[info.code] as ContentfulStatusCode);
   });
   return app;
-}
-
-function requireId(text: string): string {
-  const parsed = Id.safeParse(text);
-  if (!parsed.success) throw new AppError("invalid", `Not an id: '${text.slice(0, 64)}'.`);
-  return parsed.data;
-}
-
-async function read<S extends z.ZodType>(request: Request, schema: S): Promise<z.output<S>> {
-  let body: unknown;
-  try {
-    body = await request.json();
-  } catch (cause) {
-    throw new AppError("invalid", "The request's body is not JSON.", { cause });
-  }
-  const parsed = schema.safeParse(body);
-  if (!parsed.success) throw invalidInput("The request is not valid", parsed.error);
-  return parsed.data;
 }

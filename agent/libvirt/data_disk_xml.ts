@@ -53,7 +53,9 @@ function freeTarget(xml: string): string {
   const taken = new Set(
     select(parse(xml, "domain"), "devices/disk/target").map((target) => target.getAttribute("dev")),
   );
-  const free = [..."bcdefghijklmnopqrstuvwxyz"].map((letter) => `vd${letter}`).find((name) => !taken.has(name));
+  const free = [..."bcdefghijklmnopqrstuvwxyz"].map((letter) => `vd${letter}`).find((name) =>
+    !taken.has(name)
+  );
   if (free) return free;
   throw new AppError("conflict", "Attach the data disk: the machine has no place for another disk.");
 }

@@ -10,6 +10,7 @@ import type { AgentConfig } from "./config.ts";
 import { findClosedParents, makeDirectories } from "./directories.ts";
 import { EventHub } from "./events/hub.ts";
 import { Reactions } from "./events/reactions.ts";
+import { Executable } from "./executable.ts";
 import type { Host, JobOperations } from "./host.ts";
 import { Receivers } from "./images/receiver.ts";
 import { DomainTable } from "./inventory/domain_table.ts";
@@ -49,6 +50,7 @@ export class Agent {
   readonly host: Host;
   readonly power: Power;
   readonly tickets: Tickets;
+  readonly executable: Executable;
   jobs!: Jobs;
   readonly uploads: Uploads;
   readonly #reactions: Reactions;
@@ -90,6 +92,11 @@ export class Agent {
       receivers: new Receivers(),
       facts: () => this.hostFacts,
     };
+    this.executable = new Executable({
+      log,
+      serviceManager: hostFacts.serviceManager,
+      drain: () => this.jobs.drain(beingUpdated()),
+    });
     this.power = new Power(this.host);
     this.uploads = new Uploads(this.host);
     this.tickets = new Tickets(this.host);
@@ -273,6 +280,12 @@ export class Agent {
     this.#tasks.push(work);
   }
 }
+
+const beingUpdated = () =>
+  new AppError(
+    "unavailable",
+    "The hypervisor's agent is being updated and restarts once its running jobs have ended. Try again in a moment.",
+  );
 
 const makeHello = async (): Promise<Hello> => ({
   contract: agentContract,

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { z } from "zod";
 import { AgentJobRequest, EditCommand, PowerCommand, TicketCommand } from "../contracts/agent.ts";
 import { AppError, errorInfoOf, httpStatusOf } from "../contracts/errors.ts";
 import { AgentSettings } from "../contracts/hypervisor.ts";
@@ -11,6 +12,7 @@ import { readBody as read, requireId } from "./requests.ts";
 import { serveOnSocket } from "./socket.ts";
 import { fileRoutes } from "./storage/routes.ts";
 
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const heartbeatMs = 5_000;
 const drainMs = 5_000;
 
@@ -74,6 +76,15 @@ function makeApi(agent: Agent): Hono {
     return c.json(await agent.changeSettings(await read(c.req.raw, AgentSettings.partial())));
   });
   app.route("/", fileRoutes(host, agent.uploads));
+  app.put("/executable", async (c) => {
+    const sha256 = Sha256.safeParse(c.req.query("sha256"));
+    if (!sha256.success) throw new AppError("invalid", "sha256: must be 64 lower-case hex digits.");
+    const length = c.req.header("content-length");
+    const { body } = c.req.raw;
+    if (!body) throw new AppError("invalid", "Update the agent: the request has no body.");
+    await agent.executable.replace(body, sha256.data, length === undefined ? null : Number(length));
+    return c.json({});
+  });
   app.post("/jobs", async (c) => c.json(await agent.jobs.start(await read(c.req.raw, AgentJobRequest)), 202));
   app.get("/jobs", (c) => c.json(agent.jobs.list()));
   app.get("/jobs/:id", (c) => c.json(agent.jobs.get(requireId(c.req.param("id")))));

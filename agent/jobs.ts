@@ -29,6 +29,9 @@ export class Jobs {
   readonly #jobs: Map<string, KeptJob>;
   readonly #work = new Map<string, Work>();
   #stopping = false;
+  /** Why no new jobs are taken. */
+  #refusal: AppError | null = null;
+  #idle = Promise.withResolvers<void>();
 
   private constructor(options: JobsOptions, kept: KeptJob[]) {
     this.#options = options;
@@ -59,6 +62,7 @@ export class Jobs {
   async start({ id, operation }: z.output<typeof AgentJobRequest>): Promise<AgentJob> {
     const known = this.#jobs.get(id);
     if (known) return known.job;
+    if (this.#refusal) throw this.#refusal;
     if (this.#stopping) throw new AppError("unavailable", "The agent is stopping. Try again in a moment.");
     const job: AgentJob = {
       id,
@@ -105,6 +109,12 @@ export class Jobs {
         host.log.error({ err: error, jobId: kept.job.id }, "cleaning up after an interrupted job failed");
       }
     }
+  }
+
+  /** Takes no new jobs from now on, and resolves once those that are open have ended. */
+  async drain(refusal: AppError): Promise<void> {
+    this.#refusal = refusal;
+    if (this.#work.size > 0) await this.#idle.promise;
   }
 
   /** Interrupts all jobs and waits until they have undone their work. */
@@ -164,6 +174,7 @@ export class Jobs {
     if (failure === undefined) kept.job = { ...kept.job, result };
     await this.#endAs(kept, abort.signal, failure);
     this.#work.delete(kept.job.id);
+    if (this.#refusal && this.#work.size === 0) this.#idle.resolve();
   }
 
   async #endAs(kept: KeptJob, signal: AbortSignal, failure: unknown): Promise<void> {

@@ -6,6 +6,8 @@ import { AppError, invalidInput } from "../contracts/errors.ts";
 import { defineMode, untilAborted } from "../lib/cli.ts";
 import { Agent } from "./agent.ts";
 import { AgentConfig } from "./config.ts";
+import { startDetached } from "../lib/process.ts";
+import { findServiceManager } from "./service_manager.ts";
 import { install, uninstall } from "./install/install.ts";
 
 const options = z.object({
@@ -44,9 +46,17 @@ Exit codes: 0 stopped by SIGTERM or SIGINT, installed or uninstalled, 1 failed, 
     if (options.install || options.uninstall) return await changeHost(options);
     const agent = await Agent.start(configOf(options), log);
     log.info({ socket: options.socket, ...agent.hello }, "agent is ready");
-    await Promise.race([untilAborted(signal), ...(options.exitWithParent ? [untilStdinEnds()] : [])]);
+    const { restartWanted, command } = agent.executable;
+    let restarts = false;
+    await Promise.race([
+      untilAborted(signal),
+      restartWanted.then(() => restarts = true),
+      ...(options.exitWithParent ? [untilStdinEnds()] : []),
+    ]);
     await agent.stop();
-    log.info("agent has stopped");
+    log.info(restarts ? "agent restarts" : "agent has stopped");
+    // systemd starts it again by itself.
+    if (restarts && findServiceManager() === "none") startDetached(command, null);
   },
 });
 

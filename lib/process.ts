@@ -195,20 +195,22 @@ export function spawn(argv: readonly string[], options: SpawnOptions = {}): Runn
 }
 
 /**
- * Starts a process that outlives this one, in a session of its own, and appends what it says to a file. Returns its id.
+ * Starts a process that outlives this one, in a session of its own. What it says is appended to a file, or goes where
+ * ours does. Returns its id.
  * @throws {ProcessError} when it cannot be started.
  */
-export function startDetached(argv: readonly string[], logPath: string): number {
+export function startDetached(argv: readonly string[], logPath: string | null): number {
   const [command, ...args] = argv;
   if (command === undefined) throw new TypeError("startDetached() needs a command");
-  const log = openSync(logPath, "a", 0o640);
+  const log = logPath === null ? null : openSync(logPath, "a", 0o640);
   try {
-    const child = spawnDetached(command, args, { detached: true, stdio: ["ignore", log, log], cwd: "/" });
+    const output = log ?? "inherit";
+    const child = spawnDetached(command, args, { detached: true, stdio: ["ignore", output, output] });
     if (child.pid === undefined) throw new ProcessError(argv, { reason: "could not be started" });
     child.unref();
     return child.pid;
   } finally {
-    closeSync(log);
+    if (log !== null) closeSync(log);
   }
 }
 

@@ -14,7 +14,7 @@ rm -rf "$dir"/etc/qemu/*.xml "$dir"/etc/qemu/networks/autostart/*
 chmod 755 "$dir" "$dir/varlib"
 mount --make-rprivate /
 if [ "$2" = own-accounts ]; then
-  mkdir -p /var/lib/kvm-vdi "$dir/host-etc" "$dir/bin" "$dir/state" "$dir/sudo"
+  mkdir -p /var/lib/kvm-vdi "$dir/host-etc" "$dir/bin" "$dir/state" "$dir/sudo" "$dir/var-log"
   cp -a /etc/. "$dir/host-etc"
   mount --bind "$dir/host-etc" /etc
   # The host's own installation, if there is one, is not this host's.
@@ -24,6 +24,8 @@ if [ "$2" = own-accounts ]; then
   mount --bind "$dir/bin" /usr/local/bin
   mount --bind "$dir/state" /var/lib/kvm-vdi
   mount --bind "$dir/sudo" /var/lib/sudo
+  mount --bind "$dir/var-log" /var/log
+  mkdir /var/log/libvirt
   mount -t tmpfs -o mode=755 own-home /home
   # Without /run/systemd there is no systemd either.
   mount -t tmpfs -o mode=755 own-run /run

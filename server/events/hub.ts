@@ -156,6 +156,8 @@ export class EventHub {
     for (const lease of await some(pending.leases, (ids) => sources.leases(ids))) {
       this.#send({ type: "lease", lease });
     }
+    for (const upload of pending.uploads.values()) this.#send({ type: "upload", upload });
+    for (const id of pending.images) this.#send({ type: "image", id });
     for (const id of pending.users) this.#send({ type: "user", id });
     if (pending.audit !== null) this.#send({ type: "audit", id: pending.audit }, (client) => isAdmin(client));
     await this.#tellLoads(pending);

@@ -1,4 +1,5 @@
 import type { Job } from "../../contracts/job.ts";
+import type { Upload } from "../../contracts/storage.ts";
 import type { Change } from "../bus.ts";
 
 /** What has changed since the last time it was told, each thing once. */
@@ -6,6 +7,8 @@ export class Pending {
   readonly machines = new Set<string>();
   readonly removed = new Map<string, "machine-removed" | "hypervisor-removed" | "desktop-pool-removed">();
   readonly jobs = new Map<string, Job>();
+  readonly uploads = new Map<string, Upload>();
+  readonly images = new Set<string>();
   readonly hypervisors = new Set<string>();
   readonly desktopPools = new Set<string>();
   readonly users = new Set<string>();
@@ -51,6 +54,12 @@ export class Pending {
         break;
       case "audit":
         this.audit = change.id;
+        return;
+      case "upload":
+        this.uploads.set(change.upload.id, change.upload);
+        return;
+      case "image":
+        this.images.add(change.id);
         return;
       case "settings":
         return;

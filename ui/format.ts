@@ -54,6 +54,27 @@ export function formatRelative(at: number, now: number): string {
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 export const formatExact = (at: number) => exact.format(at);
 
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const clockOfDay = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
+/** "14:05" today, "23 Nov, 14:05" on another day. */
+export const formatClock = (at: number, now: number) =>
+  (new Date(at).toDateString() === new Date(now).toDateString() ? clock : clockOfDay).format(at);
+
+/** What is left of a countdown: "4:05", "1:00:09"; "0:00" when it is over. */
+export function formatCountdown(leftMs: number): string {
+  const seconds = Math.max(0, Math.ceil(leftMs / 1000));
+  const padded = (value: number) => String(value).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60
+    ? `${minutes}:${padded(seconds % 60)}`
+    : `${Math.floor(minutes / 60)}:${padded(minutes % 60)}:${padded(seconds % 60)}`;
+}
+
 /** "1 machine", "3 machines", "2,000 machines". */
 export const plural = (count: number, one: string, many = `${one}s`) =>
   `${count.toLocaleString("en")} ${count === 1 ? one : many}`;

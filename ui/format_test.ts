@@ -50,3 +50,16 @@ Deno.test("formatPace() tells rate and time left once something was done", () =>
     "10.0 per second",
   );
 });
+
+Deno.test("formatClock() leaves the day out when it is today", () => {
+  const at = new Date(2026, 10, 22, 14, 5).getTime();
+  assert.equal(format.formatClock(at, at - 3_600_000), "14:05");
+  assert.equal(format.formatClock(at, at - 86_400_000), "22 Nov, 14:05");
+});
+
+Deno.test("formatCountdown() counts whole seconds and ends at zero", () => {
+  assert.equal(format.formatCountdown(245_000), "4:05");
+  assert.equal(format.formatCountdown(1), "0:01");
+  assert.equal(format.formatCountdown(3_609_000), "1:00:09");
+  assert.equal(format.formatCountdown(-5), "0:00");
+});

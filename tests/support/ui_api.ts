@@ -4,11 +4,12 @@ import { isOpenJob } from "../../contracts/job.ts";
 import type { User } from "../../contracts/user.ts";
 import { contains, page, requireById } from "./ui_api_parts.ts";
 import { imageHandlers } from "./ui_images_api.ts";
+import { hypervisorHandlers } from "./ui_hypervisors_api.ts";
 import { machineHandlers } from "./ui_machines_api.ts";
 import { poolHandlers } from "./ui_pools_api.ts";
 import { storageHandlers } from "./ui_storage_api.ts";
 import type { Handlers } from "./ui_server.ts";
-import { GiB, idOf, overviewOf, type World } from "./ui_world_parts.ts";
+import { GiB, overviewOf, type World } from "./ui_world_parts.ts";
 
 const sessionOf = (user: User, world: World) => ({
   user,
@@ -18,6 +19,7 @@ const sessionOf = (user: User, world: World) => ({
 });
 
 export const handlers: Handlers = {
+  ...hypervisorHandlers,
   ...machineHandlers,
   ...poolHandlers,
   ...imageHandlers,
@@ -64,15 +66,6 @@ export const handlers: Handlers = {
     ],
   }),
 
-  listHypervisors: ({ query }, world) =>
-    page(world.hypervisors.filter((one) => contains(query.q, one.name)), query),
-  getHypervisor: ({ id }, world) => ({ hypervisor: requireById(world.hypervisors, id, "hypervisor") }),
-  updateHypervisor: ({ id, body, server }, world) => {
-    const hypervisor = requireById(world.hypervisors, id, "hypervisor");
-    Object.assign(hypervisor, body);
-    server.publish({ type: "hypervisor", hypervisor });
-    return { hypervisor };
-  },
   listImageFiles: () => ({
     items: [
       {
@@ -101,16 +94,6 @@ export const handlers: Handlers = {
       },
     ],
   }),
-  listImportableDomains: () => ({
-    items: [{
-      id: idOf(9, 1),
-      name: "old-server",
-      state: "running",
-      memoryMiB: 2048,
-      disks: ["/srv/old-server.qcow2"],
-    }],
-  }),
-
   listJobs: ({ query }, world) =>
     page(
       world.jobs.filter((one) =>

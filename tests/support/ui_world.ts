@@ -70,6 +70,7 @@ export function largeWorld(): World {
     stateSince: Date.now() - 38 * minute,
     load: null,
   });
+  Object.assign(world.hypervisors[1]!, { agentOutdated: true, agentVersion: "0.9.4" });
   world.users = [admin, ...Array.from({ length: 240 }, (_, n) => makeUser(n + 1))];
   let next = 1;
   for (const [place, group] of groups.entries()) next = addGroup(world, place, group, next);
@@ -81,6 +82,12 @@ export function largeWorld(): World {
   addAudit(world);
   countMachines(world);
   world.warnings = [
+    {
+      id: `agent-outdated:${idOf(2, 2)}`,
+      severity: "info",
+      message: "The agent of hv-2 (0.9.4) is not this dashboard's release.",
+      link: `/hypervisors/${idOf(2, 2)}`,
+    },
     {
       id: "hv-3-offline",
       severity: "danger",

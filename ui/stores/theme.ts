@@ -8,6 +8,8 @@ const isTheme = (text: string | null): text is Theme =>
 
 const stored = globalThis.localStorage?.getItem(key) ?? null;
 export const theme = signal<Theme>(isTheme(stored) ? stored : "system");
+/** What the page shows now; what draws its own colours follows it. */
+export const isDark = signal(false);
 
 /** Keeps the page's class in step with the choice and the system. Called once at start. */
 export function startTheme(): void {
@@ -18,5 +20,6 @@ export function startTheme(): void {
     localStorage.setItem(key, theme.value);
     const dark = theme.value === "dark" || (theme.value === "system" && systemDark.value);
     document.documentElement.classList.toggle("pf-v6-theme-dark", dark);
+    isDark.value = dark;
   });
 }

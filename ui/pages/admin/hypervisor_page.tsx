@@ -1,35 +1,60 @@
-import {
-  Alert,
-  Button,
-  Card,
-  CardBody,
-  CardTitle,
-  Content,
-  Grid,
-  GridItem,
-  Label,
-  PageSection,
-} from "@patternfly/react-core";
-import type { HostFacts, Hypervisor } from "../../../contracts/hypervisor.ts";
-import type { z } from "zod";
+import { Alert, Button, PageSection, Tab, Tabs, TabTitleText } from "@patternfly/react-core";
+import { useState } from "preact/hooks";
+import type { ReactNode } from "react";
+import type { Hypervisor } from "../../../contracts/hypervisor.ts";
 import { call } from "../../api.ts";
-import { SelectField } from "../../components/field.tsx";
-import { Facts } from "../../components/facts.tsx";
+import { RowActions } from "../../components/data_table.tsx";
+import { JobProgress } from "../../components/job_progress.tsx";
 import { Waiting } from "../../components/lazy.tsx";
-import { Meter } from "../../components/meter.tsx";
 import { PageHead } from "../../components/page_head.tsx";
 import { Problem } from "../../components/problem.tsx";
-import { HypervisorStateLabel } from "../../components/states.tsx";
 import { Time } from "../../components/time.tsx";
-import { formatBytes, formatMiB, plural } from "../../format.ts";
-import { navigate } from "../../router.ts";
+import { location, navigate, setQuery } from "../../router.ts";
+import { now } from "../../stores/clock.ts";
+import { openJobs } from "../../stores/live.ts";
 import { useEvents, useLoad } from "../../stores/load.ts";
 import { isAdmin } from "../../stores/session.ts";
-import { deleteHypervisor, setHypervisorMaintenance, updateHypervisor } from "./hypervisor_actions.ts";
+import { setHypervisorMaintenance, stopDraining, updateAgents } from "./hypervisor_actions.ts";
+import { HypervisorCapacity } from "./hypervisor_capacity.tsx";
+import { HypervisorDialogs } from "./hypervisor_dialogs.tsx";
+import { HypervisorHistory } from "./hypervisor_history.tsx";
+import { HypervisorImport } from "./hypervisor_import.tsx";
+import { HypervisorJobs } from "./hypervisor_jobs.tsx";
+import { HypervisorLabels } from "./hypervisor_labels.tsx";
+import { HypervisorMachines } from "./hypervisor_machines.tsx";
+import { type HypervisorDialog, hypervisorMenu } from "./hypervisor_menu.ts";
+import { HypervisorOverview } from "./hypervisor_overview.tsx";
+import { HypervisorSettings } from "./hypervisor_settings.tsx";
+import { drainWords, isDrained } from "./hypervisor_words.ts";
 
-/** One host: can it run machines, how busy is it, what does it have. */
+interface View {
+  key: string;
+  title: string;
+  show: (hypervisor: Hypervisor) => ReactNode;
+}
+
+const views: View[] = [
+  {
+    key: "overview",
+    title: "Overview",
+    show: (hypervisor) => (
+      <div className="kv-stack">
+        <HypervisorOverview hypervisor={hypervisor} />
+        <HypervisorHistory hypervisor={hypervisor} />
+      </div>
+    ),
+  },
+  { key: "machines", title: "Machines", show: (one) => <HypervisorMachines hypervisor={one} /> },
+  { key: "capacity", title: "Capacity", show: (one) => <HypervisorCapacity hypervisor={one} /> },
+  { key: "settings", title: "Settings", show: (one) => <HypervisorSettings hypervisor={one} /> },
+  { key: "import", title: "Import", show: (one) => <HypervisorImport hypervisor={one} /> },
+  { key: "jobs", title: "Jobs", show: (one) => <HypervisorJobs hypervisor={one} /> },
+];
+
+/** One host: can it run machines, how busy is it, what does it have, and how is it set up. */
 export function HypervisorPage({ id }: { id: string }) {
   const loaded = useLoad(id, (signal) => call("getHypervisor", { params: { id }, signal }));
+  const [dialog, setDialog] = useState<HypervisorDialog | null>(null);
   useEvents((event) => {
     if (event.type === "hypervisor" && event.hypervisor.id === id) {
       loaded.change(() => ({ hypervisor: event.hypervisor }));
@@ -42,217 +67,142 @@ export function HypervisorPage({ id }: { id: string }) {
   }
   const hypervisor = loaded.value?.hypervisor;
   if (!hypervisor) return <Waiting />;
+  const wanted = location.value.query.get("tab");
+  const view = views.find(({ key }) => key === wanted) ?? views[0]!;
   return (
     <>
       <PageHead
         title={hypervisor.name}
         trail={[{ href: "/hypervisors", text: "Hypervisors" }]}
-        labels={
-          <>
-            <HypervisorStateLabel hypervisor={hypervisor} />
-            {hypervisor.maintenance && <Label isCompact color="orange">Maintenance</Label>}
-          </>
-        }
-        actions={isAdmin.value && <Actions hypervisor={hypervisor} />}
+        labels={<HypervisorLabels hypervisor={hypervisor} />}
+        actions={isAdmin.value && <Actions hypervisor={hypervisor} onDialog={setDialog} />}
       />
       <PageSection isFilled>
-        <StateAlert hypervisor={hypervisor} />
-        <Grid hasGutter>
-          <GridItem lg={6}>
-            <LoadCard hypervisor={hypervisor} />
-          </GridItem>
-          <GridItem lg={6}>
-            <StorageCard hypervisor={hypervisor} />
-          </GridItem>
-          <GridItem lg={6}>
-            <FactsCard hypervisor={hypervisor} />
-          </GridItem>
-          <GridItem lg={6}>
-            <AbilitiesCard hypervisor={hypervisor} />
-          </GridItem>
-        </Grid>
+        <Remarks hypervisor={hypervisor} />
+        <Tabs
+          activeKey={view.key}
+          onSelect={(_, key) => setQuery({ tab: key === "overview" ? null : key, hours: null })}
+          aria-label={`About ${hypervisor.name}`}
+          className="kv-gap-below"
+        >
+          {views.map(({ key, title }) => (
+            <Tab
+              key={key}
+              eventKey={key}
+              title={<TabTitleText>{title}</TabTitleText>}
+              tabContentId={`view-${key}`}
+            />
+          ))}
+        </Tabs>
+        <section id={`view-${view.key}`} role="tabpanel" aria-label={view.title}>
+          {view.show(hypervisor)}
+        </section>
       </PageSection>
+      <HypervisorDialogs dialog={dialog} onClose={() => setDialog(null)} />
     </>
   );
 }
 
-function Actions({ hypervisor }: { hypervisor: Hypervisor }) {
-  const forget = async () => {
-    if (await deleteHypervisor(hypervisor)) navigate("/hypervisors");
-  };
+interface ActionsProps {
+  hypervisor: Hypervisor;
+  onDialog: (dialog: HypervisorDialog) => void;
+}
+
+function Actions({ hypervisor, onDialog }: ActionsProps) {
   return (
     <>
-      <Button
-        variant="secondary"
-        onClick={() => void setHypervisorMaintenance(hypervisor, !hypervisor.maintenance)}
-      >
-        {hypervisor.maintenance ? "End maintenance" : "Set to maintenance"}
-      </Button>
-      <Button
-        variant="secondary"
-        isDanger
-        isDisabled={hypervisor.machineCount > 0}
-        onClick={() => void forget()}
-      >
-        Forget
-      </Button>
+      {hypervisor.maintenance
+        ? (
+          <Button variant="secondary" onClick={() => void setHypervisorMaintenance(hypervisor, false)}>
+            End maintenance
+          </Button>
+        )
+        : <Button variant="secondary" onClick={() => onDialog({ kind: "drain", hypervisor })}>Drain…</Button>}
+      <RowActions
+        items={hypervisorMenu(hypervisor, { onDialog, onDeleted: () => navigate("/hypervisors") })}
+        name={hypervisor.name}
+      />
     </>
+  );
+}
+
+/** What is not as it should be, each with its remedy. */
+function Remarks({ hypervisor }: { hypervisor: Hypervisor }) {
+  const job = openJobs.value.find(({ id }) => id === hypervisor.jobId);
+  return (
+    <div className="kv-alerts">
+      <StateAlert hypervisor={hypervisor} />
+      <DrainAlert hypervisor={hypervisor} />
+      {job && <JobProgress job={job} />}
+      {!job && <OutdatedAlert hypervisor={hypervisor} />}
+    </div>
   );
 }
 
 function StateAlert({ hypervisor }: { hypervisor: Hypervisor }) {
-  if (hypervisor.state === "online") return null;
+  const { name, state, stateReason, stateSince, ssh } = hypervisor;
+  if (state === "online") return null;
   return (
     <Alert
       isInline
       component="p"
-      variant={hypervisor.state === "offline" ? "danger" : "warning"}
-      title={`${hypervisor.name} is ${hypervisor.state}`}
-      className="kv-gap-below"
+      variant={state === "offline" ? "danger" : "warning"}
+      title={`${name} is ${state}`}
+      actionLinks={isAdmin.value && ssh
+        ? (
+          <Button variant="link" isInline onClick={() => setQuery({ tab: "settings" })}>
+            Check address and host key
+          </Button>
+        )
+        : undefined}
     >
-      {hypervisor.stateReason} (since <Time at={hypervisor.stateSince} />)
+      {stateReason} (since <Time at={stateSince} />)
     </Alert>
   );
 }
 
-function LoadCard({ hypervisor }: { hypervisor: Hypervisor }) {
-  const { load, facts } = hypervisor;
+function DrainAlert({ hypervisor }: { hypervisor: Hypervisor }) {
+  const { drain, name } = hypervisor;
+  if (!drain) return null;
   return (
-    <Card isFullHeight>
-      <CardTitle component="h2">Load</CardTitle>
-      <CardBody>
-        {load && facts
-          ? (
-            <div className="kv-stack">
-              <Meter
-                label={`CPU (${plural(facts.cpus, "processor")})`}
-                percent={load.cpuPercent}
-                text={`${Math.round(load.cpuPercent)} %, load ${load.load1.toFixed(1)}`}
-              />
-              <Meter
-                label="Memory"
-                percent={load.memoryUsedMiB / facts.memoryMiB * 100}
-                text={`${formatMiB(load.memoryUsedMiB)} of ${formatMiB(facts.memoryMiB)}`}
-              />
-              <a href={`/machines?hypervisorId=${hypervisor.id}`}>
-                {plural(hypervisor.machineCount, "machine")}, {hypervisor.runningCount.toLocaleString("en")}
-                {" "}
-                running
-              </a>
-            </div>
-          )
-          : <Content component="p">Not known while the hypervisor is {hypervisor.state}.</Content>}
-      </CardBody>
-    </Card>
+    <Alert
+      isInline
+      component="p"
+      variant={isDrained(drain) ? "success" : "warning"}
+      title={isDrained(drain) ? `${name} is drained` : `${name} is being drained`}
+      actionLinks={isAdmin.value && !isDrained(drain)
+        ? (
+          <Button variant="link" isInline onClick={() => void stopDraining(hypervisor)}>
+            Stop draining, stay in maintenance
+          </Button>
+        )
+        : undefined}
+    >
+      {drainWords(drain, now.value)}
+    </Alert>
   );
 }
 
-const storageTexts = { images: "Images", iso: "ISO images", scratch: "Virtual snapshots" };
-
-function StorageCard({ hypervisor }: { hypervisor: Hypervisor }) {
-  const storage = hypervisor.load?.storage ?? hypervisor.facts?.storage ?? [];
+function OutdatedAlert({ hypervisor }: { hypervisor: Hypervisor }) {
+  const { agentOutdated, state, agentVersion } = hypervisor;
+  if (!agentOutdated || state === "offline") return null;
   return (
-    <Card isFullHeight>
-      <CardTitle component="h2">Storage</CardTitle>
-      <CardBody>
-        <div className="kv-stack">
-          {storage.length === 0 && <Content component="p">Not known yet.</Content>}
-          {storage.map((path) => (
-            <div key={path.kind + path.path}>
-              <Meter
-                label={storageTexts[path.kind]}
-                percent={(1 - path.freeBytes / Math.max(1, path.totalBytes)) * 100}
-                text={`${formatBytes(path.freeBytes)} free of ${formatBytes(path.totalBytes)}`}
-              />
-              <span className="kv-path kv-quiet">{path.path}</span>
-            </div>
-          ))}
-        </div>
-      </CardBody>
-    </Card>
-  );
-}
-
-function FactsCard({ hypervisor }: { hypervisor: Hypervisor }) {
-  const { facts } = hypervisor;
-  return (
-    <Card isFullHeight>
-      <CardTitle component="h2">Facts</CardTitle>
-      <CardBody>
-        <Facts
-          columns={1}
-          items={{
-            Address: hypervisor.address,
-            Host: facts?.hostname ?? null,
-            Processor: facts?.cpuModel ?? null,
-            libvirt: facts?.libvirtVersion ?? null,
-            QEMU: facts?.qemuVersion ?? null,
-            Agent: `${hypervisor.agentVersion ?? "not seen yet"}${
-              hypervisor.agentOutdated ? ", older than the dashboard: update it" : ""
-            }`,
-            State: (
-              <>
-                since <Time at={hypervisor.stateSince} />
-              </>
-            ),
-            Added: <Time at={hypervisor.createdAt} />,
-          }}
-        />
-      </CardBody>
-    </Card>
-  );
-}
-
-const kvmTexts: Record<z.infer<typeof HostFacts>["kvm"]["state"], string> = {
-  works: "works",
-  broken: "is there but does not work: guests are emulated, which is slow",
-  absent: "is absent: guests are emulated, which is slow",
-  untested: "was not tested",
-};
-
-function AbilitiesCard({ hypervisor }: { hypervisor: Hypervisor }) {
-  const { facts } = hypervisor;
-  return (
-    <Card isFullHeight>
-      <CardTitle component="h2">What it can do</CardTitle>
-      <CardBody>
-        {facts
-          ? (
-            <div className="kv-stack">
-              <Facts
-                columns={1}
-                items={{
-                  Acceleration: `KVM ${kvmTexts[facts.kvm.state]}`,
-                  "How we know": facts.kvm.detail,
-                  "New machines": facts.domainType === "kvm" ? "use KVM" : "are emulated (qemu)",
-                  Displays: facts.displays.map((one) => one.toUpperCase()).join(", ") || "none",
-                }}
-              />
-              <NetworkField hypervisor={hypervisor} />
-            </div>
-          )
-          : <Content component="p">Not known until its agent has answered once.</Content>}
-      </CardBody>
-    </Card>
-  );
-}
-
-function NetworkField({ hypervisor }: { hypervisor: Hypervisor }) {
-  const networks = hypervisor.facts?.networks ?? [];
-  return (
-    <SelectField
-      id="default-network"
-      label="Network of new machines"
-      disabled={!isAdmin.value}
-      value={hypervisor.defaultNetwork ?? ""}
-      onChange={(value) => void updateHypervisor(hypervisor, { defaultNetwork: value || null })}
-      options={[
-        { value: "", label: "The first that is active" },
-        ...networks.map(({ name, kind, active }) => ({
-          value: kind === "bridge" ? `bridge:${name}` : name,
-          label: `${name} (${kind}${active ? "" : ", not active"})`,
-        })),
-      ]}
-    />
+    <Alert
+      isInline
+      component="p"
+      variant="warning"
+      title="Its agent is out of date"
+      actionLinks={isAdmin.value
+        ? (
+          <Button variant="link" isInline onClick={() => void updateAgents([hypervisor])}>
+            Update agent
+          </Button>
+        )
+        : undefined}
+    >
+      It runs{" "}
+      {agentVersion ?? "an unknown version"}, not this dashboard's own program. Updating does not touch
+      guests.
+    </Alert>
   );
 }

@@ -1,85 +1,31 @@
-import { Button, Label, PageSection } from "@patternfly/react-core";
+import { Button, PageSection } from "@patternfly/react-core";
 import PlusIcon from "@patternfly/react-icons/dist/esm/icons/plus-icon";
 import { useState } from "preact/hooks";
 import type { Hypervisor } from "../../../contracts/hypervisor.ts";
 import { call } from "../../api.ts";
-import { type Column, DataTable } from "../../components/data_table.tsx";
-import { Meter } from "../../components/meter.tsx";
+import { DataTable } from "../../components/data_table.tsx";
+import { ListToolbar } from "../../components/list_toolbar.tsx";
 import { PageHead } from "../../components/page_head.tsx";
-import { HypervisorStateLabel } from "../../components/states.tsx";
-import { formatBytes, formatMiB } from "../../format.ts";
-import { navigate } from "../../router.ts";
-import { isAdmin } from "../../stores/session.ts";
+import { Time } from "../../components/time.tsx";
+import { now } from "../../stores/clock.ts";
+import { useListQuery } from "../../stores/list_query.ts";
 import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
-import { AddHypervisorDialog } from "./add_hypervisor_dialog.tsx";
-import { setHypervisorMaintenance } from "./hypervisor_actions.ts";
+import { hypervisors } from "../../stores/places.ts";
+import { isAdmin } from "../../stores/session.ts";
+import { updateAgents } from "./hypervisor_actions.ts";
+import { hypervisorColumns } from "./hypervisor_columns.tsx";
+import { HypervisorDialogs } from "./hypervisor_dialogs.tsx";
+import { type HypervisorDialog, hypervisorMenu } from "./hypervisor_menu.ts";
+import { drainWords } from "./hypervisor_words.ts";
 
-const columns: Column<Hypervisor>[] = [
-  {
-    title: "Name",
-    render: (one) => (
-      <>
-        <a href={`/hypervisors/${one.id}`}>{one.name}</a>
-        <div className="kv-quiet">{one.address}</div>
-      </>
-    ),
-  },
-  {
-    title: "State",
-    render: (one) => (
-      <span className="kv-labels">
-        <HypervisorStateLabel hypervisor={one} />
-        {one.maintenance && <Label isCompact color="orange">Maintenance</Label>}
-        {one.agentOutdated && <Label isCompact color="yellow">Agent out of date</Label>}
-      </span>
-    ),
-  },
-  {
-    title: "Machines",
-    nowrap: true,
-    render: (one) =>
-      `${one.runningCount.toLocaleString("en")} of ${one.machineCount.toLocaleString("en")} run`,
-  },
-  {
-    title: "CPU",
-    render: (one) =>
-      one.load && (
-        <Meter label="CPU" percent={one.load.cpuPercent} text={`${Math.round(one.load.cpuPercent)} %`} />
-      ),
-  },
-  {
-    title: "Memory",
-    render: (one) =>
-      one.load && one.facts && (
-        <Meter
-          label="Memory"
-          percent={one.load.memoryUsedMiB / one.facts.memoryMiB * 100}
-          text={`${formatMiB(one.facts.memoryMiB - one.load.memoryUsedMiB)} free`}
-        />
-      ),
-  },
-  {
-    title: "Images",
-    minor: true,
-    render: (one) => {
-      const images = one.load?.storage.find((path) => path.kind === "images");
-      return images && (
-        <Meter
-          label="Images"
-          percent={(1 - images.freeBytes / images.totalBytes) * 100}
-          text={`${formatBytes(images.freeBytes)} free`}
-        />
-      );
-    },
-  },
-];
-
-/** The hosts that run machines: state, load and space. */
+/** The hosts that run machines: state, load, capacity and space. */
 export function HypervisorsPage() {
-  const [adding, setAdding] = useState(false);
+  const [dialog, setDialog] = useState<HypervisorDialog | null>(null);
+  const list = useListQuery();
+  const query = { limit: 500, ...(list.q ? { q: list.q } : {}) };
   const loaded = useLoad(
-    "hypervisors",
-    (signal) => call("listHypervisors", { query: { limit: 500 }, signal }),
+    `hypervisors ${list.q}`,
+    (signal) => call("listHypervisors", { query, signal }),
   );
   useEvents((event) => {
     if (event.type === "hypervisor") {
@@ -89,41 +35,70 @@ export function HypervisorsPage() {
     }
     if (event.type === "hypervisor-removed") loaded.reloadSoon();
   });
+  const add = <Button component="a" href="/hypervisors/new" icon={<PlusIcon />}>Add hypervisor</Button>;
+  const narrowed = { ...list, narrowed: list.q !== "" };
   return (
     <>
       <PageHead
         title="Hypervisors"
         actions={isAdmin.value && (
-          <Button icon={<PlusIcon />} onClick={() => setAdding(true)}>Add hypervisor</Button>
+          <>
+            <UpdateAllButton />
+            {add}
+          </>
         )}
       />
       <PageSection isFilled>
+        <ListToolbar list={narrowed} total={undefined} search="Name or address" />
         <DataTable
           label="Hypervisors"
           loaded={loaded}
-          columns={columns}
+          list={narrowed}
+          columns={hypervisorColumns}
           nameOf={(one) => one.name}
-          detail={(one) => one.state !== "online" && one.stateReason}
-          actions={(one) =>
-            isAdmin.value
-              ? [{
-                title: one.maintenance ? "End maintenance" : "Set to maintenance",
-                onClick: () => void setHypervisorMaintenance(one, !one.maintenance),
-              }]
-              : []}
+          detail={(one) => needsRemarks(one) && <Remarks hypervisor={one} />}
+          actions={(one) => isAdmin.value ? hypervisorMenu(one, { onDialog: setDialog }) : []}
           empty={{
             title: "No hypervisors",
             text:
-              "Start the dashboard with --local-hypervisor to use this host, and see the installation guide for more.",
+              "A hypervisor is a Linux host with libvirt. Add this host, or any that you can reach over SSH.",
+            action: isAdmin.value && add,
           }}
         />
       </PageSection>
-      {adding && (
-        <AddHypervisorDialog
-          onClose={() => setAdding(false)}
-          onAdded={(hypervisor) => navigate(`/hypervisors/${hypervisor.id}`)}
-        />
-      )}
+      <HypervisorDialogs dialog={dialog} onClose={() => setDialog(null)} />
     </>
+  );
+}
+
+function UpdateAllButton() {
+  const outdated = hypervisors.value.filter(({ agentOutdated, state, jobId }) =>
+    agentOutdated && state !== "offline" && jobId === null
+  );
+  if (outdated.length === 0) return null;
+  return (
+    <Button variant="secondary" onClick={() => void updateAgents(outdated)}>
+      Update all agents ({outdated.length})
+    </Button>
+  );
+}
+
+const needsRemarks = ({ state, drain }: Hypervisor) => state !== "online" || drain !== null;
+
+/** Why a host is not as it should be, since when; or how far it is emptied. */
+function Remarks({ hypervisor }: { hypervisor: Hypervisor }) {
+  const { state, stateReason, stateSince, drain } = hypervisor;
+  return (
+    <div className="kv-remarks">
+      {state !== "online" && (
+        <span>
+          {stateReason ?? `The hypervisor is ${state}.`}{" "}
+          <span className="kv-quiet">
+            Since <Time at={stateSince} />.
+          </span>
+        </span>
+      )}
+      {drain && <span>{drainWords(drain, now.value)}</span>}
+    </div>
   );
 }

@@ -3,6 +3,8 @@ import type { AgentOperation, ImageResult } from "../../contracts/agent.ts";
 import type { Job, JobItem, JobKind, JobState, Progress } from "../../contracts/job.ts";
 
 export interface JobRequest {
+  /** Its id, where somebody has to know it before it has ended; default: a new one. */
+  id?: string;
   kind: JobKind;
   /** What it works on; at most one open job a subject. Without an id: nothing is held but `machineIds`. */
   subject: { id: string | null; name: string };

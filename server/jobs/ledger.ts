@@ -61,7 +61,7 @@ export class JobLedger {
       parentId: request.parentId ?? null,
       input: { ...(request.input ?? {}), machineIds, items: request.items ?? [] },
       job: {
-        id: crypto.randomUUID(),
+        id: request.id ?? crypto.randomUUID(),
         kind: request.kind,
         state: hypervisorId === null ? "running" : "queued",
         subjectId: subject.id,

@@ -1,13 +1,16 @@
 /** What every feature of the dashboard gets. Wiring only: server/main.ts builds it, tests build it with a fake agent. */
 import type { AgentConnections } from "./agents/connections.ts";
+import type { OwnKeys } from "./agents/ssh/own_keys.ts";
 import type { Broker } from "./broker/broker.ts";
 import type { Bus } from "./bus.ts";
 import type { DashboardConfig } from "./config.ts";
 import type { Db } from "./db/schema.ts";
 import type { Tickets } from "./gateway/tickets.ts";
+import type { Room } from "./hypervisors/room.ts";
 import type { Jobs } from "./jobs/service.ts";
 import type { Leases } from "./leases/leases.ts";
 import type { SettingsCache } from "./settings/service.ts";
+import type { Starts } from "./starts/starts.ts";
 import type { Passwords } from "./users/passwords.ts";
 import type { Sessions } from "./users/sessions.ts";
 import type { SignInGuard } from "./users/sign_in_guard.ts";
@@ -22,9 +25,15 @@ export interface App {
   now(): number;
   settings: SettingsCache;
   agents: AgentConnections;
+  /** By which hypervisors on other hosts let the dashboard in. */
+  ownKeys: OwnKeys;
   jobs: Jobs;
+  /** What is given away on each hypervisor; follows the agents. */
+  room: Room;
   /** new Broker(app), after agents and jobs; close() at the end. */
   broker: Broker;
+  /** Paces every start of a machine; after broker, stop() before the agents'. */
+  starts: Starts;
   /** new Leases(app), after broker and before jobs.recover(); then start(), and stop() before jobs.stop(). */
   leases: Leases;
   tickets: Tickets;

@@ -10,7 +10,8 @@ export type Change =
   | { type: "machine-removed"; id: string }
   | { type: "machine-load"; hypervisorId: string }
   | { type: "job"; job: Job }
-  | { type: "hypervisor"; id: string }
+  /** `load`: nothing but how busy it is. */
+  | { type: "hypervisor"; id: string; load?: true }
   | { type: "hypervisor-removed"; id: string }
   | { type: "desktop-pool"; id: string }
   | { type: "desktop-pool-removed"; id: string }

@@ -2,7 +2,9 @@
 import type { Agent } from "../contracts/agent.ts";
 import type { Logger } from "../lib/log.ts";
 import { migrations } from "../migrations/index.ts";
-import { type AgentAddress, AgentConnections, type AgentConnectionsOptions } from "./agents/connections.ts";
+import { type AgentAddress, type ConnectAgent, connectAgent, directLink } from "./agents/agent_link.ts";
+import { AgentConnections, type AgentConnectionsOptions } from "./agents/connections.ts";
+import { OwnKeys } from "./agents/ssh/own_keys.ts";
 import type { App } from "./app.ts";
 import { Broker } from "./broker/broker.ts";
 import { Bus } from "./bus.ts";
@@ -22,9 +24,11 @@ import { Metrics } from "./http/metrics.ts";
 import { dashboardUrl } from "./http/own_names.ts";
 import { createRouter } from "./http/router.ts";
 import { addressOf, ensureLocalHypervisor, listHypervisorRows } from "./hypervisors/service.ts";
+import { Room } from "./hypervisors/room.ts";
 import { Jobs } from "./jobs/service.ts";
 import { Leases } from "./leases/leases.ts";
-import type { BootTimes } from "./leases/prepare.ts";
+import type { BootTimes } from "./starts/guest_agents.ts";
+import { Starts } from "./starts/starts.ts";
 import { followDomains } from "./machines/live.ts";
 import { readOverview } from "./overview/service.ts";
 import { SettingsCache } from "./settings/service.ts";
@@ -36,8 +40,8 @@ import { SignInGuard } from "./users/sign_in_guard.ts";
 export interface DashboardOptions {
   config: DashboardConfig;
   log: Logger;
-  /** Makes the client of an agent. */
-  connect(address: AgentAddress): Agent;
+  /** For tests: an agent that is reached otherwise than by its address; null: as every other. */
+  connect?(address: AgentAddress): Agent | null;
   now?: () => number;
   agentTimes?: AgentConnectionsOptions["times"];
   bootTimes?: BootTimes;
@@ -74,6 +78,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   const app = await createApp(
     options,
     database.db,
+    await OwnKeys.open(dataDir.sshFolder, Deno.hostname()),
     () => certificate.current?.expiresAt ?? null,
     stop.signal,
   );
@@ -138,13 +143,20 @@ async function openMigrated(
 async function createApp(
   { config, log, connect, now = Date.now, agentTimes }: DashboardOptions,
   db: Db,
+  ownKeys: OwnKeys,
   certificateExpiresAt: () => number | null,
   signal: AbortSignal,
 ): Promise<App> {
   const bus = new Bus((error) => log.error({ err: error }, "a listener to changes failed"));
   const settings = await SettingsCache.load(db);
-  const agents = new AgentConnections({ connect, log, now, times: agentTimes });
+  const agents = new AgentConnections({
+    connect: connectWith(connect, ownKeys),
+    log,
+    now,
+    times: agentTimes,
+  });
   const jobs = new Jobs({ db, bus, agents, log, now });
+  const room = new Room(agents);
   const limits = () => {
     const { lockoutAttempts, lockoutMinutes } = settings.current();
     return { attempts: lockoutAttempts, lockMs: lockoutMinutes * 60_000 };
@@ -157,8 +169,10 @@ async function createApp(
     now,
     settings,
     agents,
+    ownKeys,
     jobs,
-    broker: new Broker({ db, bus, agents, jobs, now, log }),
+    room,
+    broker: new Broker({ db, bus, agents, jobs, now, log, room }, () => Promise.resolve(null)),
     tickets: new Tickets(now),
     viewerPort: null,
     sessions: new Sessions(db, now),
@@ -166,18 +180,28 @@ async function createApp(
     signInGuard: await SignInGuard.load(db, now, limits),
     certificateExpiresAt,
     signal,
-    // Leases need the whole app; startFeatures() makes them before anybody else sees it.
-  } satisfies Omit<App, "leases"> as App;
+    // These need the whole app; startFeatures() makes them before anybody else sees it.
+  } satisfies Omit<App, "leases" | "starts"> as App;
+}
+
+function connectWith(otherwise: DashboardOptions["connect"], ownKeys: OwnKeys): ConnectAgent {
+  const connect = connectAgent(ownKeys);
+  return (address, signal) => {
+    const agent = otherwise?.(address) ?? null;
+    return agent ? Promise.resolve(directLink(agent)) : connect(address, signal);
+  };
 }
 
 /** Starts what follows agents and the bus. Nothing connects yet. */
 function startFeatures(app: App, options: DashboardOptions, started: AsyncDisposableStack): void {
   started.defer(() => app.passwords.close());
   started.defer(() => app.broker.close());
+  started.defer(() => app.room.close());
   started.defer(() => app.agents.stop());
   started.defer(() => app.jobs.stop());
   started.defer(followDomains(app));
   defineJobs(app);
+  app.starts = started.adopt(new Starts(app, options.bootTimes), (starts) => starts.stop());
   app.leases = started.adopt(new Leases(app, options.bootTimes), (leases) => leases.stop());
 }
 

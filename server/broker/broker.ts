@@ -11,12 +11,20 @@ import {
   type Candidate,
   type Choice,
   choose,
-  countConditions,
-  explainRefusal,
+  type PlacementContext,
   type Surroundings,
 } from "./placement.ts";
+import { type PlacementReason, reasonsOf } from "./reasons.ts";
 import { Roster } from "./roster.ts";
-import { type Entitlement, insertLease, isFree, moveLease, readEntitlement } from "./store.ts";
+import {
+  endLease,
+  type Entitlement,
+  insertLease,
+  keepMachine,
+  moveLease,
+  readEntitlement,
+  takeFree,
+} from "./store.ts";
 
 /** A machine that failed to start is avoided this long, if there is another. */
 const doubtMs = 10 * 60_000;
@@ -30,13 +38,37 @@ export type Given =
   | { kind: "own"; leaseId: string }
   | { kind: "new"; leaseId: string; machine: Candidate };
 
+export interface ActiveLease {
+  id: string;
+  desktopPoolId: string;
+  userId: string;
+}
+/** A lease whose machine is out of reach. */
+export interface LostLease {
+  id: string;
+  machineId: string;
+  /** For people: why it ends. */
+  reason: string;
+  /** Unix ms: until then the machine is kept for its user; null: it is not. */
+  keepUntil: number | null;
+}
+export interface Why {
+  explanation: string;
+  reasons: PlacementReason[];
+}
+type Allotment = Choice & Why;
+
 export class Broker {
   readonly roster: Roster;
   #turn: Promise<unknown> = Promise.resolve();
   /** Machine id -> when it failed to start, Unix ms. */
   #failures = new Map<string, number>();
 
-  constructor(private readonly app: Pick<App, "db" | "bus" | "agents" | "jobs" | "now" | "log">) {
+  constructor(
+    private readonly app: Pick<App, "db" | "bus" | "agents" | "jobs" | "now" | "log" | "room">,
+    /** Where a user's personal data disk lies. */
+    private readonly dataHypervisorOf: (userId: string) => Promise<string | null>,
+  ) {
     this.roster = new Roster(app);
   }
 
@@ -53,37 +85,76 @@ export class Broker {
    * @throws {AppError} `not_found`, `forbidden` without entitlement, `no_capacity` with the reasons
    */
   give(request: MachineRequest): Promise<Given> {
-    return this.#inTurn(() => this.#give(request));
+    return this.#inTurn(() => this.#give(request, null));
   }
 
-  /** Gives an active lease another machine in place of one that failed; null when none is free. */
-  replace(lease: { id: string; desktopPoolId: string; userId: string }, failedMachineId: string) {
-    this.#failures.set(failedMachineId, this.app.now());
-    return this.#inTurn(() => this.#replace(lease, failedMachineId))
+  /**
+   * Ends a lease whose machine is out of reach and gives its user another machine, both or neither.
+   * @throws {AppError} as `give`
+   */
+  giveInstead(request: MachineRequest, lost: LostLease): Promise<Given> {
+    return this.#inTurn(() => this.#give(request, lost)).finally(() => this.roster.touch([lost.machineId]));
+  }
+
+  /**
+   * Gives an active lease another machine in place of one that failed; null when none is free.
+   * @param keepUntil Unix ms: until then the failed one is kept for its user; null: it is not
+   */
+  replace(lease: ActiveLease, failedMachineId: string, keepUntil: number | null): Promise<Candidate | null> {
+    this.noteFailure(failedMachineId);
+    return this.#inTurn(() => this.#replace(lease, failedMachineId, keepUntil))
       .finally(() => this.roster.touch([failedMachineId]));
+  }
+
+  /** A machine could not be started: others are preferred for a while. */
+  noteFailure(machineId: string): void {
+    this.#failures.set(machineId, this.app.now());
+  }
+
+  /** Does something while no machine is given to anybody. */
+  withoutGiving<T>(work: () => Promise<T>): Promise<T> {
+    return this.#inTurn(work);
   }
 
   /** Why nobody can get a desktop of the pool now, for people. */
   async explainLack(pool: { id: string; name: string; enabled: boolean }): Promise<string> {
     const members = await this.roster.members(pool.id);
-    const counts = countConditions(members.values(), await this.roster.surroundings());
-    return explainRefusal({ poolName: pool.name, poolEnabled: pool.enabled }, counts);
+    return choose(members.values(), await this.context(pool)).explanation;
   }
 
-  /** What `give` would do now, without doing it. @throws {AppError} `not_found` */
-  async explain(desktopPoolId: string, userId: string): Promise<Choice> {
+  /** The whole pool with what surrounds it, as for a user without anything; nothing is reserved. */
+  async context(pool: { name: string; enabled: boolean }): Promise<PlacementContext> {
+    const around = await this.roster.surroundings();
+    return {
+      ...around,
+      poolName: pool.name,
+      poolEnabled: pool.enabled,
+      userId: null,
+      own: null,
+      doubtful: this.#doubtful(),
+    };
+  }
+
+  /** What `give` would do now, without doing it; with how every member stands. @throws {AppError} `not_found` */
+  async explain(desktopPoolId: string, userId: string): Promise<Allotment> {
     const members = await this.roster.members(desktopPoolId);
     const around = await this.roster.surroundings();
     const entitlement = await requireEntitlement(this.app.db, desktopPoolId, userId);
-    if (entitlement.user) return this.#choose(members, around, entitlement, entitlement.own);
-    const explanation = `This user is not entitled to ${entitlement.pool.name}, or is disabled.`;
-    return { kind: "refused", counts: {}, explanation };
+    if (!entitlement.user) {
+      const explanation = `This user is not entitled to ${entitlement.pool.name}, or is disabled.`;
+      return { kind: "refused", counts: {}, explanation, reasons: [] };
+    }
+    const dataHypervisorId = entitlement.pool.personalDisks ? await this.dataHypervisorOf(userId) : null;
+    const context = this.#contextFor(entitlement, userId, around, dataHypervisorId);
+    const choice = choose(members.values(), context);
+    return { ...choice, reasons: reasonsOf(members.values(), choice, context, members.size) };
   }
 
-  async #give({ desktopPoolId, userId, terminal }: MachineRequest): Promise<Given> {
+  async #give({ desktopPoolId, userId, terminal }: MachineRequest, lost: LostLease | null): Promise<Given> {
     const id = crypto.randomUUID();
     const startedAt = this.app.now();
-    const insert: Write = async (trx, { pool, user }, { machineId, name, state }, explanation) => {
+    const insert: Write = async (trx, { pool, user }, { machineId, name, state }, why) => {
+      if (lost) await endLost(trx, lost, userId, startedAt);
       const ready = state === "running";
       const machine = { id: machineId, name };
       await insertLease(trx, {
@@ -93,23 +164,28 @@ export class Broker {
         machine,
         ready,
         terminal,
-        explanation,
+        ...why,
         startedAt,
       });
     };
-    const choice = await this.#allot(desktopPoolId, userId, new Set(), "own too", insert);
+    const which = lost ? "another" : "own too";
+    const except = new Set(lost ? [lost.machineId] : []);
+    const choice = await this.#allot(desktopPoolId, userId, except, which, insert);
     if (choice.kind === "refused") throw new AppError("no_capacity", choice.explanation);
     if (choice.kind === "own") return { kind: "own", leaseId: choice.leaseId };
     return { kind: "new", leaseId: id, machine: choice.machine };
   }
 
-  async #replace(lease: { id: string; desktopPoolId: string; userId: string }, failedMachineId: string) {
-    const move: Write = async (trx, _, { machineId, name }, explanation) => {
-      await moveLease(trx, lease.id, { id: machineId, name }, explanation);
-    };
+  async #replace(lease: ActiveLease, failedMachineId: string, keepUntil: number | null) {
     const { desktopPoolId, userId } = lease;
+    const move: Write = async (trx, _, { machineId, name }, why) => {
+      await moveLease(trx, lease.id, { id: machineId, name }, why);
+      if (keepUntil !== null) await keepMachine(trx, failedMachineId, { userId, until: keepUntil });
+    };
     const choice = await this.#allot(desktopPoolId, userId, new Set([failedMachineId]), "another", move);
-    return choice.kind === "free" ? choice.machine : null;
+    if (choice.kind !== "free") return null;
+    this.app.room.release(failedMachineId, "lease");
+    return choice.machine;
   }
 
   /**
@@ -123,6 +199,7 @@ export class Broker {
     which: "own too" | "another",
     write: Write,
   ): Promise<Choice> {
+    let dataHypervisorId: string | null | undefined;
     for (;;) {
       const members = await this.roster.members(desktopPoolId);
       const around = await this.roster.surroundings();
@@ -130,16 +207,33 @@ export class Broker {
       try {
         const choice = await this.app.db.transaction().execute(async (trx) => {
           const entitlement = await requireEntitlement(trx, desktopPoolId, userId);
-          const { pool, user } = entitlement;
+          const { pool, user, own } = entitlement;
           if (!user) throw notEntitled();
-          const own = which === "another" ? null : entitlement.own;
-          const choice = this.#choose(members, around, entitlement, own, except);
+          if (own && which === "own too") {
+            return choose([], this.#contextFor(entitlement, userId, around, null));
+          }
+          // Looked up outside of the transaction, and only where it matters.
+          if (pool.personalDisks && dataHypervisorId === undefined) return "where is the data disk?";
+          const context = this.#contextFor(
+            { pool, own: null },
+            userId,
+            around,
+            dataHypervisorId ?? null,
+            except,
+          );
+          const choice = choose(members.values(), context);
           if (choice.kind !== "free") return choice;
           chosen = choice.machine.machineId;
-          if (!await isFree(trx, desktopPoolId, chosen)) return null;
-          await write(trx, { pool, user }, choice.machine, choice.explanation);
+          if (!await takeFree(trx, desktopPoolId, chosen, userId)) return null;
+          const reasons = reasonsOf(members.values(), choice, context);
+          await write(trx, { pool, user }, choice.machine, { explanation: choice.explanation, reasons });
           return choice;
         });
+        if (choice === "where is the data disk?") {
+          dataHypervisorId = await this.dataHypervisorOf(userId);
+          continue;
+        }
+        if (choice?.kind === "free") this.#promiseRoom(choice.machine);
         if (choice) return choice;
       } catch (error) {
         if (!isUniqueViolation(error)) throw error;
@@ -150,22 +244,28 @@ export class Broker {
     }
   }
 
-  #choose(
-    members: ReadonlyMap<string, Candidate>,
+  /** As long as somebody holds a machine there is room for it, whether it runs or not. */
+  #promiseRoom(machine: Candidate): void {
+    this.app.room.promise(machine.machineId, machine.hypervisorId, machine, "lease");
+  }
+
+  #contextFor(
+    { pool, own }: Pick<Entitlement, "pool" | "own">,
+    userId: string,
     around: Surroundings,
-    { pool }: Entitlement,
-    own: Entitlement["own"],
+    dataHypervisorId: string | null,
     except?: ReadonlySet<string>,
-  ): Choice {
-    const doubtful = this.#doubtful();
-    return choose(members.values(), {
+  ): PlacementContext {
+    return {
       ...around,
       poolName: pool.name,
       poolEnabled: pool.enabled,
+      userId,
       own,
-      doubtful,
+      dataHypervisorId,
+      doubtful: this.#doubtful(),
       except,
-    });
+    };
   }
 
   #doubtful(): Set<string> {
@@ -185,8 +285,19 @@ type Write = (
   trx: Db,
   to: { pool: Entitlement["pool"]; user: NonNullable<Entitlement["user"]> },
   machine: Candidate,
-  explanation: string,
+  why: Why,
 ) => Promise<void>;
+
+/** The user's work on the lost machine is not touched: it is kept where it is. */
+async function endLost(
+  trx: Db,
+  { id, machineId, reason, keepUntil }: LostLease,
+  userId: string,
+  endedAt: number,
+) {
+  await endLease(trx, id, reason, endedAt);
+  if (keepUntil !== null) await keepMachine(trx, machineId, { userId, until: keepUntil });
+}
 
 async function requireEntitlement(db: Db, desktopPoolId: string, userId: string): Promise<Entitlement> {
   const entitlement = await readEntitlement(db, desktopPoolId, userId);

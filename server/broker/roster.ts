@@ -4,6 +4,7 @@
  * by one statement that checks everything again.
  */
 import type { PoolCounts } from "../../contracts/desktop_pool.ts";
+import { type Capacity, defaultCapacity } from "../../contracts/hypervisor.ts";
 import type { App } from "../app.ts";
 import type { Change } from "../bus.ts";
 import { type Candidate, countMembers, type HypervisorCondition, type Surroundings } from "./placement.ts";
@@ -18,16 +19,17 @@ interface Pool {
   stale: Set<string> | "all";
   /** The read that is under way. */
   reading: Promise<void> | null;
-  counts: PoolCounts | null;
+  counts: { of: PoolCounts; roomVersion: number } | null;
 }
 
 export class Roster {
   #pools = new Map<string, Pool>();
-  #hypervisors: { id: string; name: string; maintenance: boolean }[] | null = null;
+  #hypervisors: Awaited<ReturnType<typeof readHypervisors>> = [];
+  #hypervisorsAreStale = true;
   #conditions: Map<string, HypervisorCondition> | null = null;
   #endings: (() => void)[];
 
-  constructor(private readonly app: Pick<App, "db" | "bus" | "agents" | "jobs">) {
+  constructor(private readonly app: Pick<App, "db" | "bus" | "agents" | "jobs" | "room">) {
     this.#endings = [
       app.bus.subscribe((change) => this.#onChange(change)),
       app.agents.listen(({ type }) => {
@@ -56,17 +58,39 @@ export class Roster {
     await this.members(desktopPoolId);
     const around = await this.surroundings();
     const pool = this.#pool(desktopPoolId);
-    return pool.counts ??= countMembers(pool.members.values(), around);
+    // A machine that starts anywhere may take the room of one that is off in this pool.
+    const roomVersion = this.app.room.version;
+    if (pool.counts?.roomVersion !== roomVersion) {
+      pool.counts = { of: countMembers(pool.members.values(), around), roomVersion };
+    }
+    return pool.counts.of;
   }
 
   /** Every hypervisor's condition and the machines that jobs work on, as they are now. */
   async surroundings(): Promise<Surroundings> {
-    this.#hypervisors ??= await readHypervisors(this.app.db);
-    this.#conditions ??= new Map(this.#hypervisors.map(({ id, name, maintenance }) => {
-      const { state, load } = this.app.agents.status(id);
-      return [id, { name, maintenance, online: state === "online", cpuPercent: load?.cpuPercent ?? 0 }];
+    if (this.#hypervisorsAreStale) {
+      // What changes while they are read makes them stale again.
+      this.#hypervisorsAreStale = false;
+      this.#hypervisors = await readHypervisors(this.app.db);
+      this.#conditions = null;
+    }
+    this.#conditions ??= new Map(this.#hypervisors.map(({ id, ...row }) => {
+      const { state, load, facts } = this.app.agents.status(id);
+      return [id, {
+        ...row,
+        online: state === "online",
+        cpuPercent: load?.cpuPercent ?? 0,
+        facts,
+        taken: this.app.room.taken(id),
+        leased: this.app.room.leased(id),
+      }];
     }));
     return { hypervisors: this.#conditions, held: this.app.jobs.holds() };
+  }
+
+  /** As it was when it was last read. */
+  capacityOf(hypervisorId: string): Capacity {
+    return this.#hypervisors.find(({ id }) => id === hypervisorId)?.capacity ?? defaultCapacity;
   }
 
   /** These machines are not what they were; their rows are committed. Tells that their pools have other counts. */
@@ -128,8 +152,11 @@ export class Roster {
       case "desktop-pool-removed":
         return void this.#pools.delete(change.id);
       case "hypervisor":
+        if (change.load) return;
+        this.#hypervisorsAreStale = true;
+        return this.#forgetConditions();
       case "hypervisor-removed":
-        this.#hypervisors = null;
+        this.#hypervisorsAreStale = true;
         return this.#forgetConditions();
     }
   }

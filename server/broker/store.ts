@@ -1,7 +1,10 @@
 import { sql } from "kysely";
+import { DataDiskPolicy } from "../../contracts/storage.ts";
 import { prepare } from "../db/prepared.ts";
 import type { Db, Flag } from "../db/schema.ts";
+import { capacityOf } from "../hypervisors/capacity.ts";
 import type { Candidate } from "./placement.ts";
+import type { PlacementReason } from "./reasons.ts";
 
 /** Whether somebody's lease of the machine ended after its overlay was made. */
 const wasUsed = sql<Flag>`exists (
@@ -27,8 +30,12 @@ const members = (db: Db, desktopPoolId: string) =>
       "machine.locked",
       "machine.virtual_snapshot",
       "machine.populated_at",
-      "machine.base_path",
-      "image.disk_path as image_path",
+      "machine.memory_mib",
+      "machine.vcpus",
+      "machine.version_id",
+      "image.current_version_id",
+      "machine.kept_for_user_id",
+      "machine.kept_until",
       "lease.id as lease_id",
       "lease.user_id as lease_user_id",
       "lease.state as lease_state",
@@ -63,8 +70,12 @@ const toCandidate = (row: MemberRow): Candidate => ({
   locked: row.locked === 1,
   virtualSnapshot: row.virtual_snapshot === 1,
   populated: row.populated_at !== null,
-  outdated: row.base_path !== null && row.image_path !== null && row.base_path !== row.image_path,
+  outdated: row.version_id !== null && row.current_version_id !== null &&
+    row.version_id !== row.current_version_id,
   used: row.virtual_snapshot === 0 && row.used === 1,
+  keptFor: row.kept_until === null ? null : { userId: row.kept_for_user_id },
+  memoryMiB: row.memory_mib,
+  vcpus: row.vcpus,
   lease: row.lease_id === null
     ? null
     : { id: row.lease_id, userId: row.lease_user_id, ready: row.lease_state === "ready" },
@@ -75,7 +86,7 @@ const isInOpenJob = sql<Flag>`exists (
   select 1 from jobs where jobs.state in ('queued', 'running')
     and (jobs.subject_id = machine.id or jobs.input like '%' || machine.id || '%'))`;
 
-const findFree = prepare((db, desktopPoolId: string, machineId: string) =>
+const findFree = prepare((db, desktopPoolId: string, machineId: string, userId: string) =>
   db.selectFrom("desktop_pool_machines as member")
     .innerJoin("machines as machine", "machine.id", "member.machine_id")
     .innerJoin("hypervisors as hypervisor", "hypervisor.id", "machine.hypervisor_id")
@@ -87,13 +98,39 @@ const findFree = prepare((db, desktopPoolId: string, machineId: string) =>
     .where((where) =>
       where.or([where("machine.role", "=", "simple"), where("machine.populated_at", "is not", null)])
     )
+    .where((where) =>
+      where.or([where("machine.kept_until", "is", null), where("machine.kept_for_user_id", "=", userId)])
+    )
     .where(sql<boolean>`not ${isInOpenJob}`)
-    .select("machine.id")
+    .select("machine.kept_until")
 );
 
-/** Whether a member could be given at this very moment, as far as the database knows. */
-export async function isFree(trx: Db, desktopPoolId: string, machineId: string): Promise<boolean> {
-  return (await findFree(trx, desktopPoolId, machineId)).length > 0;
+/**
+ * Whether a member could be given to this user at this very moment, as far as the database knows; one that was kept for
+ * the user is not kept any more then, but given.
+ */
+export async function takeFree(
+  trx: Db,
+  desktopPoolId: string,
+  machineId: string,
+  userId: string,
+): Promise<boolean> {
+  const [free] = await findFree(trx, desktopPoolId, machineId, userId);
+  if (!free) return false;
+  if (free.kept_until !== null) await keepMachine(trx, machineId, null);
+  return true;
+}
+
+/** Keeps a machine for a user until then (Unix ms); null: nobody. */
+export async function keepMachine(
+  db: Db,
+  machineId: string,
+  keep: { userId: string; until: number } | null,
+): Promise<void> {
+  await db.updateTable("machines").set({
+    kept_for_user_id: keep?.userId ?? null,
+    kept_until: keep?.until ?? null,
+  }).where("id", "=", machineId).execute();
 }
 
 export interface NewLease {
@@ -105,6 +142,7 @@ export interface NewLease {
   ready: boolean;
   terminal: string | null;
   explanation: string;
+  reasons: PlacementReason[];
   startedAt: number;
 }
 
@@ -123,6 +161,8 @@ export async function insertLease(trx: Db, lease: NewLease): Promise<void> {
     error: null,
     terminal: lease.terminal,
     explanation: lease.explanation,
+    reasons: JSON.stringify(lease.reasons),
+    notice: null,
     started_at: lease.startedAt,
     ready_at: lease.ready ? lease.startedAt : null,
     last_heartbeat_at: lease.startedAt,
@@ -131,15 +171,27 @@ export async function insertLease(trx: Db, lease: NewLease): Promise<void> {
   }).execute();
 }
 
+/** Ends a lease that has not ended. */
+export async function endLease(trx: Db, leaseId: string, reason: string, endedAt: number): Promise<void> {
+  await trx.updateTable("leases").set({ state: "ended", end_reason: reason, ended_at: endedAt })
+    .where("id", "=", leaseId).where("ended_at", "is", null).execute();
+}
+
 /** Moves an active lease to another machine. @throws as `insertLease`. */
 export async function moveLease(
   trx: Db,
   leaseId: string,
   machine: { id: string; name: string },
-  explanation: string,
+  why: { explanation: string; reasons: PlacementReason[] },
 ): Promise<boolean> {
   const { numUpdatedRows } = await trx.updateTable("leases")
-    .set({ machine_id: machine.id, machine_name: machine.name, stage: "allocated", explanation })
+    .set({
+      machine_id: machine.id,
+      machine_name: machine.name,
+      stage: "allocated",
+      explanation: why.explanation,
+      reasons: JSON.stringify(why.reasons),
+    })
     .where("id", "=", leaseId).where("ended_at", "is", null).executeTakeFirst();
   return numUpdatedRows === 1n;
 }
@@ -163,6 +215,7 @@ const findEntitlement = prepare((db, desktopPoolId: string, userId: string) =>
       "pool.id",
       "pool.name",
       "pool.enabled",
+      "pool.data_disk",
       "user.disabled",
       "user.username",
       "lease.id as lease_id",
@@ -173,7 +226,7 @@ const findEntitlement = prepare((db, desktopPoolId: string, userId: string) =>
 
 /** What a user is to a desktop pool. */
 export interface Entitlement {
-  pool: { id: string; name: string; enabled: boolean };
+  pool: { id: string; name: string; enabled: boolean; personalDisks: boolean };
   /** Null without entitlement, or when the account is disabled. */
   user: { id: string; username: string } | null;
   /** What the user holds in it already. */
@@ -188,7 +241,13 @@ export async function readEntitlement(
 ): Promise<Entitlement | undefined> {
   const [row] = await findEntitlement(db, desktopPoolId, userId);
   return row && {
-    pool: { id: row.id, name: row.name, enabled: row.enabled === 1 },
+    pool: {
+      id: row.id,
+      name: row.name,
+      enabled: row.enabled === 1,
+      personalDisks: row.data_disk !== null &&
+        DataDiskPolicy.parse(JSON.parse(row.data_disk)).scope === "user",
+    },
     user: row.disabled === 0 && row.username !== null ? { id: userId, username: row.username } : null,
     own: row.lease_id === null
       ? null
@@ -196,8 +255,22 @@ export async function readEntitlement(
   };
 }
 
-/** Names and maintenance of all hypervisors. */
+/** What placement needs of the rows of all hypervisors. */
 export async function readHypervisors(db: Db) {
-  const rows = await db.selectFrom("hypervisors").select(["id", "name", "maintenance"]).execute();
-  return rows.map(({ id, name, maintenance }) => ({ id, name, maintenance: maintenance === 1 }));
+  const rows = await db.selectFrom("hypervisors").select([
+    "id",
+    "name",
+    "maintenance",
+    "memory_overcommit",
+    "cpu_overcommit",
+    "max_running",
+    "max_starting",
+    "start_cpu_percent",
+  ]).execute();
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    maintenance: row.maintenance === 1,
+    capacity: capacityOf(row),
+  }));
 }

@@ -43,7 +43,7 @@ export const desktopPoolRoutes = (app: App): Handlers<Name> => ({
       : choice.kind === "free"
       ? choice.machine.machineId
       : null;
-    return { machineId, explanation: choice.explanation };
+    return { machineId, explanation: choice.explanation, reasons: choice.reasons };
   },
   listMyDesktopPools: async ({ actor }) => ({ items: await listMyDesktopPools(app, actor.id) }),
 });

@@ -1,7 +1,8 @@
 import { sql } from "kysely";
 import type { z } from "zod";
 import type { ListQuery, Page } from "../../contracts/common.ts";
-import type { DesktopPoolPolicy } from "../../contracts/desktop_pool.ts";
+import { type DesktopPoolPolicy, PoolScheduleEntry } from "../../contracts/desktop_pool.ts";
+import { DataDiskPolicy } from "../../contracts/storage.ts";
 import { escapeLike } from "../db/open.ts";
 import { cursorPage } from "../db/page.ts";
 import { prepare } from "../db/prepared.ts";
@@ -32,6 +33,9 @@ const toPool = (row: DesktopPoolRow & { entitled_users: number | null }): Stored
     afterUse: row.after_use,
     returnAfterMinutes: row.return_after_minutes,
     userPower: row.user_power === 1,
+    spares: row.spares,
+    schedule: PoolScheduleEntry.array().parse(JSON.parse(row.schedule)),
+    dataDisk: row.data_disk === null ? null : DataDiskPolicy.parse(JSON.parse(row.data_disk)),
   },
   entitledUsers: row.entitled_users ?? 0,
   createdAt: row.created_at,
@@ -63,6 +67,13 @@ export async function listPools(db: Db, query: z.output<typeof ListQuery>): Prom
   return cursorPage(rows.map(toPool), query.limit, total, ({ name }) => nameKey(name));
 }
 
+/** Pools that have machines started for them: with spares or a schedule, switched on. */
+export async function readPoolsToTend(db: Db): Promise<StoredPool[]> {
+  const rows = await pools(db).where("pool.enabled", "=", 1)
+    .where((where) => where.or([where("pool.spares", ">", 0), where("pool.schedule", "!=", "[]")])).execute();
+  return rows.map(toPool);
+}
+
 export async function insertPool(db: Db, pool: Omit<StoredPool, "entitledUsers">): Promise<void> {
   await db.insertInto("desktop_pools").values({
     id: pool.id,
@@ -73,6 +84,9 @@ export async function insertPool(db: Db, pool: Omit<StoredPool, "entitledUsers">
     after_use: pool.policy.afterUse,
     return_after_minutes: pool.policy.returnAfterMinutes,
     user_power: pool.policy.userPower ? 1 : 0,
+    spares: pool.policy.spares,
+    schedule: JSON.stringify(pool.policy.schedule),
+    data_disk: pool.policy.dataDisk && JSON.stringify(pool.policy.dataDisk),
     created_at: pool.createdAt,
   }).execute();
 }
@@ -93,6 +107,9 @@ export async function updatePool(
     ...(policy.afterUse !== undefined && { after_use: policy.afterUse }),
     ...(policy.returnAfterMinutes !== undefined && { return_after_minutes: policy.returnAfterMinutes }),
     ...(policy.userPower !== undefined && { user_power: policy.userPower ? 1 : 0 }),
+    ...(policy.spares !== undefined && { spares: policy.spares }),
+    ...(policy.schedule !== undefined && { schedule: JSON.stringify(policy.schedule) }),
+    ...(policy.dataDisk !== undefined && { data_disk: policy.dataDisk && JSON.stringify(policy.dataDisk) }),
   };
   if (Object.keys(row).length === 0) return true;
   const { numUpdatedRows } = await db.updateTable("desktop_pools").set(row).where("id", "=", id)

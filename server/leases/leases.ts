@@ -4,11 +4,12 @@ import { AppError, type ErrorInfo } from "../../contracts/errors.ts";
 import type { z } from "zod";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
-import { notEntitled } from "../broker/broker.ts";
+import { type Given, type MachineRequest, notEntitled } from "../broker/broker.ts";
 import type { Change } from "../bus.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { isLost, keepLost, keepUntil, returnExpired } from "./lost.ts";
 import { type PreparationListener, Preparations } from "./preparations.ts";
-import { type BootTimes, defaultBootTimes } from "./prepare.ts";
+import { type BootTimes, defaultBootTimes } from "../starts/guest_agents.ts";
 import { toDesktop } from "./render.ts";
 import { beginReturn, defineReturn } from "./return_machine.ts";
 import {
@@ -31,6 +32,8 @@ export interface LeaseEnd {
   /** Null: the dashboard itself. */
   by: Actor | null;
   error?: z.infer<typeof ErrorInfo>;
+  /** A machine that is out of reach is kept for its user, not returned. */
+  keepIfLost?: true;
 }
 
 export class Leases {
@@ -84,8 +87,10 @@ export class Leases {
   async get(actor: Actor, { desktopPoolId, terminal }: z.output<typeof GetDesktop>): Promise<Desktop> {
     const device = terminal ?? actor.address;
     const own = await readOwn(this.app.db, actor.id, desktopPoolId);
-    if (own) return await this.#reopen(own, device);
-    const given = await this.app.broker.give({ desktopPoolId, userId: actor.id, terminal: device });
+    const lost = own !== undefined && isLost(this.app, own);
+    if (own && !lost) return await this.#reopen(own, device);
+    const request = { desktopPoolId, userId: actor.id, terminal: device };
+    const given = lost ? await this.#giveInstead(own, request) : await this.app.broker.give(request);
     const lease = await this.#require(given.leaseId);
     if (given.kind === "own") return await this.#reopen(lease, device);
     this.#track(lease, this.app.now());
@@ -152,8 +157,10 @@ export class Leases {
     for (const { leaseId, lastAt } of this.#beats.expired(now, leastMs)) {
       const minutes = Math.round((now - lastAt) / 60_000);
       const silence = minutes > 0 ? `${minutes} min` : `${Math.round((now - lastAt) / 1000)} s`;
-      await this.end(leaseId, { reason: `There was no sign of life for ${silence}.`, by: null });
+      const reason = `There was no sign of life for ${silence}.`;
+      await this.end(leaseId, { reason, by: null, keepIfLost: true });
     }
+    await returnExpired(this.app);
     await this.#writeHeartbeats();
   }
 
@@ -172,7 +179,9 @@ export class Leases {
   async #reopen(lease: LeaseDetail, terminal: string | null): Promise<Desktop> {
     if (!lease.entitled) throw notEntitled();
     this.#beats.note(lease.id, this.app.now());
-    const isOff = lease.state === "ready" && lease.machine !== null && lease.machine.state !== "running";
+    const isOff = lease.state === "ready" && lease.machine !== null && lease.machine.state !== "running" &&
+      // One that is out of reach for a moment may be running.
+      this.app.agents.status(lease.machine.hypervisorId).state !== "offline";
     if (isOff || (terminal !== null && terminal !== lease.terminal)) {
       const changes = {
         ...(terminal && { terminal }),
@@ -186,6 +195,22 @@ export class Leases {
       this.#publish(lease, false);
     }
     return toDesktop(this.app, lease);
+  }
+
+  /** Another machine for a user whose hypervisor is gone; without any the lease stays as it is. */
+  async #giveInstead(lost: LeaseDetail, request: MachineRequest): Promise<Given> {
+    const { id, machine } = lost;
+    if (!machine || this.#ending.has(id)) return await this.app.broker.give(request);
+    const reason = `The hypervisor ${machine.hypervisorName} is offline; the user got another machine.`;
+    const given = await this.app.broker.giveInstead(request, {
+      id,
+      machineId: machine.id,
+      reason,
+      keepUntil: keepUntil(this.app),
+    });
+    if (keepUntil(this.app) === null) await this.#beginReturn(lost, null);
+    await this.#afterEnd(lost, { reason, by: null });
+    return given;
   }
 
   #prepare(lease: LeaseDetail): void {
@@ -211,17 +236,26 @@ export class Leases {
     };
   }
 
-  async #end(leaseId: string, { reason, by, error }: LeaseEnd): Promise<void> {
+  async #end(leaseId: string, end: LeaseEnd): Promise<void> {
+    const { reason, by, error } = end;
     const lease = await readLease(this.app.db, leaseId);
     if (!lease || lease.endedAt !== null) return this.#beats.forget(leaseId);
     this.#preparations.abandon(leaseId);
     this.app.tickets.revoke({ leaseId }, "leaseEnded");
-    await this.#beginReturn(lease, by);
+    const kept = end.keepIfLost === true && isLost(this.app, lease) && await keepLost(this.app, lease);
+    if (!kept) await this.#beginReturn(lease, by);
     const state = error ? "failed" : "ended";
     await finishLease(this.app.db, leaseId, { state, reason, error: error ?? null, endedAt: this.app.now() });
-    this.#beats.forget(leaseId);
+    await this.#afterEnd(lease, end);
+  }
+
+  /** What follows once the row says that it has ended. */
+  async #afterEnd(lease: LeaseDetail, { reason, by, error }: LeaseEnd): Promise<void> {
+    this.#preparations.abandon(lease.id);
+    this.#beats.forget(lease.id);
+    if (lease.machine) this.app.room.release(lease.machine.id, "lease");
     // Tickets that were asked for while it ended.
-    this.app.tickets.revoke({ leaseId }, "leaseEnded");
+    this.app.tickets.revoke({ leaseId: lease.id }, "leaseEnded");
     this.#publishMachine(lease);
     this.#publish(lease, true);
     await this.#audit("lease.end", lease, by, reason, error ? "failed" : "ok");
@@ -240,6 +274,7 @@ export class Leases {
 
   #track(lease: LeaseDetail, lastAt: number): void {
     if (lease.userId === null || lease.machine === null || lease.endedAt !== null) return;
+    this.app.room.promise(lease.machine.id, lease.machine.hypervisorId, lease.machine, "lease");
     this.#beats.track({
       leaseId: lease.id,
       userId: lease.userId,

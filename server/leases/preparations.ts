@@ -2,7 +2,9 @@
 import { AppError, type ErrorInfo, errorInfoOf } from "../../contracts/errors.ts";
 import type { z } from "zod";
 import type { App } from "../app.ts";
-import { type BootTimes, GuestAgents, prepareMachine } from "./prepare.ts";
+import type { BootTimes } from "../starts/guest_agents.ts";
+import { keepUntil } from "./lost.ts";
+import { prepareMachine } from "./prepare.ts";
 import { type LeaseDetail, readLease, updateActive } from "./store.ts";
 
 /** What the owner of the leases is told. */
@@ -20,19 +22,15 @@ const abandoned = new DOMException("The lease has ended.", "AbortError");
 
 export class Preparations {
   #running = new Map<string, { abort: AbortController; done: Promise<void> }>();
-  #guestAgents: GuestAgents;
 
   constructor(
     private readonly app: App,
     private readonly times: BootTimes,
     private readonly listener: PreparationListener,
-  ) {
-    this.#guestAgents = new GuestAgents(app);
-  }
+  ) {}
 
   /** Abandons all, without touching their leases. */
   async stop(): Promise<void> {
-    this.#guestAgents.close();
     for (const { abort } of this.#running.values()) abort.abort(abandoned);
     await Promise.all([...this.#running.values()].map(({ done }) => done));
   }
@@ -54,9 +52,9 @@ export class Preparations {
 
   async #run(lease: LeaseDetail, given: AbortSignal): Promise<void> {
     const seconds = this.app.settings.current().desktopStartSeconds;
-    const timeout = AbortSignal.timeout(seconds * this.times.secondMs);
+    using limit = new TimeLimit(seconds * this.times.secondMs);
     try {
-      await this.#prepareOnSomeMachine(lease, AbortSignal.any([given, timeout]));
+      await this.#prepareOnSomeMachine(lease, AbortSignal.any([given, limit.signal]), limit);
       const ready = { state: "ready", stage: "ready", ready_at: this.app.now() } as const;
       if (await updateActive(this.app.db, lease.id, ready)) this.listener.onReady(lease);
     } catch (error) {
@@ -64,15 +62,17 @@ export class Preparations {
       const name = lease.machine?.name ?? lease.desktopPoolName;
       this.app.log.warn({ err: error, lease: lease.id, machine: name }, "a desktop could not be prepared");
       const message = `${name} was not ready after ${seconds} s. Try again, or ask your administrator.`;
-      const info = timeout.aborted ? { code: "hypervisor_failed" as const, message } : errorInfoOf(error);
+      const info = limit.signal.aborted
+        ? { code: "hypervisor_failed" as const, message }
+        : errorInfoOf(error);
       await this.listener.onFailure(lease, info);
     }
   }
 
   /** A machine that cannot be started is replaced by another one, once. */
-  async #prepareOnSomeMachine(lease: LeaseDetail, signal: AbortSignal): Promise<void> {
+  async #prepareOnSomeMachine(lease: LeaseDetail, signal: AbortSignal, limit: TimeLimit): Promise<void> {
     try {
-      await this.#prepareMachine(lease, signal);
+      await this.#prepareMachine(lease, signal, limit);
     } catch (error) {
       const { id, userId, desktopPoolId, machine } = lease;
       if (signal.aborted || !machine || !userId || !desktopPoolId) throw error;
@@ -80,19 +80,49 @@ export class Preparations {
         { err: error, machine: machine.name },
         "a desktop could not be started; trying another",
       );
-      if (!await this.app.broker.replace({ id, userId, desktopPoolId }, machine.id)) throw error;
+      // The user has worked on it before: what is there is not for somebody else.
+      const keep = lease.readyAt === null ? null : keepUntil(this.app);
+      if (!await this.app.broker.replace({ id, userId, desktopPoolId }, machine.id, keep)) throw error;
       Object.assign(lease, await readLease(this.app.db, id));
       this.listener.onMove(lease, machine.id);
-      await this.#prepareMachine(lease, signal);
+      await this.#prepareMachine(lease, signal, limit);
     }
   }
 
-  async #prepareMachine(lease: LeaseDetail, signal: AbortSignal): Promise<void> {
+  async #prepareMachine(lease: LeaseDetail, signal: AbortSignal, limit: TimeLimit): Promise<void> {
     const { machine } = lease;
     signal.throwIfAborted();
     if (!machine) throw new AppError("not_found", "The machine of this desktop was deleted.");
-    await prepareMachine(this.app, machine, this.#guestAgents, this.times, signal, async (stage) => {
+    // Waiting for one's turn is no failure of the machine: the time runs from its start.
+    limit.pause();
+    await prepareMachine(this.app, machine, this.times, signal, async (stage) => {
+      limit.go();
       if (await updateActive(this.app.db, lease.id, { stage })) this.listener.onStage(lease);
     });
+  }
+}
+
+/** A time limit that can stand still. */
+class TimeLimit implements Disposable {
+  #abort = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly signal = this.#abort.signal;
+
+  constructor(private readonly limitMs: number) {}
+
+  go(): void {
+    this.#timer ??= setTimeout(
+      () => this.#abort.abort(new DOMException("Time is up.", "TimeoutError")),
+      this.limitMs,
+    );
+  }
+
+  pause(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.pause();
   }
 }

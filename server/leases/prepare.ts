@@ -3,39 +3,11 @@ import { setTimeout as wait } from "node:timers/promises";
 import { AppError } from "../../contracts/errors.ts";
 import type { App } from "../app.ts";
 import { powerMachine, startMachine } from "../machines/power.ts";
-import { readClones } from "./store.ts";
+import type { BootTimes } from "../starts/guest_agents.ts";
+import { lostAfterMs } from "./lost.ts";
 
-export interface BootTimes {
-  /** How long a guest that is known to have a guest agent may take to connect it before it is shown anyway. */
-  withAgentMs: number;
-  /** How long after its start a guest without an agent is shown: its boot can be watched. */
-  withoutAgentMs: number;
-  /** A second of the setting `desktopStartSeconds`; tests make it shorter. */
-  secondMs: number;
-}
-export const defaultBootTimes: BootTimes = { withAgentMs: 20_000, withoutAgentMs: 3_000, secondMs: 1_000 };
-const connectMs = 10_000;
-
-/** Remembers which machines have ever shown a guest agent, so that nobody waits for one that does not exist. */
-export class GuestAgents {
-  #seen = new Set<string>();
-  readonly close: () => void;
-
-  constructor(private readonly app: Pick<App, "agents" | "db">) {
-    this.close = app.agents.listen((change) => {
-      if (change.type !== "domains") return;
-      for (const id of change.ids) {
-        if (app.agents.domain(id, change.hypervisorId)?.domain.guestAgent) this.#seen.add(id);
-      }
-    });
-  }
-
-  /** Whether the machine, or another clone of its image, has had a guest agent. */
-  async expectedOn(machineId: string): Promise<boolean> {
-    return this.#seen.has(machineId) ||
-      (await readClones(this.app.db, machineId)).some((id) => this.#seen.has(id));
-  }
-}
+/** How long a domain may take to show up on a hypervisor that is there. */
+const appearMs = 10_000;
 
 /**
  * Starts the machine if it does not run, and returns when its display is worth looking at. A machine that runs already
@@ -45,26 +17,34 @@ export class GuestAgents {
 export async function prepareMachine(
   app: App,
   machine: { id: string; hypervisorId: string },
-  guestAgents: GuestAgents,
   times: BootTimes,
   signal: AbortSignal,
   report: (stage: "starting" | "booting") => Promise<void>,
 ): Promise<void> {
   const { domain } = await untilKnown(app, machine, signal);
   if (domain.state === "running") return;
-  await report("starting");
   if (domain.state === "paused" || domain.state === "suspended") {
+    await report("starting");
     await powerMachine(app, machine.id, { action: "resume" }, null);
-  } else await startMachine(app, machine.id, signal);
+  } else {
+    const onTurn = () => report("starting");
+    await startMachine(app, machine.id, { priority: "user", signal, onTurn });
+  }
   await app.agents.waitForDomain(machine.id, ({ domain }) => domain.state === "running", signal);
   await report("booting");
-  const graceMs = await guestAgents.expectedOn(machine.id) ? times.withAgentMs : times.withoutAgentMs;
+  const graceMs = await app.starts.guestAgents.expectedOn(machine.id)
+    ? times.withAgentMs
+    : times.withoutAgentMs;
   await untilBooted(app, machine.id, graceMs, signal);
 }
 
-/** Right after a start of the dashboard the agents are being connected. @throws {AppError} `unavailable` */
+/**
+ * Right after a start of the dashboard the agents are being connected; and a connection that is away for a moment is
+ * waited for, so that nobody is moved to another machine for that. @throws {AppError} `unavailable`
+ */
 async function untilKnown(app: App, machine: { id: string; hypervisorId: string }, signal: AbortSignal) {
-  const soon = AbortSignal.any([signal, AbortSignal.timeout(connectMs)]);
+  const patienceMs = app.agents.status(machine.hypervisorId).usable ? appearMs : lostAfterMs;
+  const soon = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
   try {
     return await app.agents.waitForDomain(machine.id, () => true, soon);
   } catch (error) {

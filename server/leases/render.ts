@@ -1,13 +1,17 @@
 /** Leases as users and admins see them. */
 import type { Desktop, Lease } from "../../contracts/desktop.ts";
 import type { App } from "../app.ts";
+import { lossOf } from "./lost.ts";
 import { type LeaseDetail, readActiveLeasesOf, readLease, readLeases } from "./store.ts";
 
 /** Stands for a user, pool or machine that has been deleted. */
 const nobody = "00000000-0000-0000-0000-000000000000";
 
-export function toDesktop(app: Pick<App, "leases">, lease: LeaseDetail): Desktop {
+type Rendering = Pick<App, "leases" | "agents" | "starts">;
+
+export function toDesktop(app: Rendering, lease: LeaseDetail): Desktop {
   const { machine, policy } = lease;
+  const isActive = lease.endedAt === null;
   return {
     id: lease.id,
     desktopPoolId: lease.desktopPoolId ?? nobody,
@@ -15,17 +19,19 @@ export function toDesktop(app: Pick<App, "leases">, lease: LeaseDetail): Desktop
     state: lease.state,
     stage: lease.stage,
     machine: machine && { id: machine.id, name: machine.name, state: machine.state },
-    error: lease.error,
+    error: lease.error ?? lossOf(app, lease),
     userPower: policy?.userPower ?? false,
     volatile: machine !== null && (machine.virtualSnapshot || policy?.afterUse === "reset"),
     terminal: lease.terminal,
+    notice: isActive ? lease.notice : null,
+    queued: isActive && machine ? app.starts.placeOf(machine.id) : null,
     startedAt: lease.startedAt,
     readyAt: lease.readyAt,
     lastHeartbeatAt: app.leases.lastHeartbeatAt(lease.id) ?? lease.lastHeartbeatAt,
   };
 }
 
-export function toLease(app: Pick<App, "leases" | "agents">, lease: LeaseDetail): Lease {
+export function toLease(app: Rendering, lease: LeaseDetail): Lease {
   const { machine } = lease;
   const live = machine && lease.endedAt === null ? app.agents.domain(machine.id, machine.hypervisorId) : null;
   return {
@@ -35,6 +41,7 @@ export function toLease(app: Pick<App, "leases" | "agents">, lease: LeaseDetail)
     hypervisorName: machine?.hypervisorName ?? null,
     viewers: live?.domain.viewers.length ?? 0,
     explanation: lease.explanation,
+    reasons: lease.reasons,
     endedAt: lease.endedAt,
     endReason: lease.endReason,
   };

@@ -1,12 +1,21 @@
 import { sql } from "kysely";
 import type { z } from "zod";
 import type { Page } from "../../contracts/common.ts";
-import type { Desktop, DesktopStage, DesktopState, LeaseQuery } from "../../contracts/desktop.ts";
+import {
+  Desktop,
+  type DesktopStage,
+  type DesktopState,
+  type LeaseQuery,
+  PlacementReason,
+} from "../../contracts/desktop.ts";
 import { ErrorInfo } from "../../contracts/errors.ts";
 import { escapeLike } from "../db/open.ts";
 import { cursorPage } from "../db/page.ts";
 import { prepare } from "../db/prepared.ts";
 import type { Db } from "../db/schema.ts";
+
+export const Notice = Desktop.shape.notice.unwrap();
+export type Notice = z.infer<typeof Notice>;
 
 /** Everything about a lease that decisions and answers need, from one query. */
 export interface LeaseDetail {
@@ -20,6 +29,9 @@ export interface LeaseDetail {
   error: z.infer<typeof ErrorInfo> | null;
   terminal: string | null;
   explanation: string;
+  reasons: z.infer<typeof PlacementReason>[];
+  /** The session is going to be ended then. */
+  notice: Notice | null;
   startedAt: number;
   readyAt: number | null;
   lastHeartbeatAt: number;
@@ -36,6 +48,8 @@ export interface LeaseDetail {
     virtualSnapshot: boolean;
     hypervisorId: string;
     hypervisorName: string;
+    memoryMiB: number;
+    vcpus: number;
   } | null;
   /** The user may (still) have a desktop of this pool. */
   entitled: boolean;
@@ -63,6 +77,8 @@ const details = (query: ReturnType<typeof leases>) =>
     "lease.error",
     "lease.terminal",
     "lease.explanation",
+    "lease.reasons",
+    "lease.notice",
     "lease.started_at",
     "lease.ready_at",
     "lease.last_heartbeat_at",
@@ -77,6 +93,8 @@ const details = (query: ReturnType<typeof leases>) =>
     "machine.state as machine_state",
     "machine.virtual_snapshot",
     "machine.hypervisor_id",
+    "machine.memory_mib",
+    "machine.vcpus",
     "hypervisor.name as hypervisor_name",
     "entitlement.user_id as entitled_user_id",
     "user.disabled",
@@ -96,6 +114,8 @@ function toDetail(row: Row): LeaseDetail {
     error: row.error === null ? null : ErrorInfo.parse(JSON.parse(row.error)),
     terminal: row.terminal,
     explanation: row.explanation,
+    reasons: PlacementReason.array().parse(JSON.parse(row.reasons)),
+    notice: row.notice === null ? null : Notice.parse(JSON.parse(row.notice)),
     startedAt: row.started_at,
     readyAt: row.ready_at,
     lastHeartbeatAt: row.last_heartbeat_at,
@@ -114,6 +134,8 @@ function toDetail(row: Row): LeaseDetail {
       virtualSnapshot: row.virtual_snapshot === 1,
       hypervisorId: row.hypervisor_id!,
       hypervisorName: row.hypervisor_name!,
+      memoryMiB: row.memory_mib!,
+      vcpus: row.vcpus!,
     },
     entitled: row.entitled_user_id !== null && row.disabled === 0,
   };
@@ -259,10 +281,48 @@ export async function writeHeartbeats(db: Db, ids: string[], at: number): Promis
   }
 }
 
-/** Ids of the machines that are clones of the same image as this one. */
-export async function readClones(db: Db, machineId: string): Promise<string[]> {
-  const rows = await db.selectFrom("machines as machine")
-    .innerJoin("machines as clone", "clone.source_id", "machine.source_id")
-    .where("machine.id", "=", machineId).select("clone.id").execute();
-  return rows.map(({ id }) => id);
+/** Puts a notice on those of these leases that are active, or takes it away; returns them. */
+export async function writeNotice(db: Db, ids: readonly string[], notice: Notice | null) {
+  const told: { id: string; userId: string | null }[] = [];
+  for (let start = 0; start < ids.length; start += batchSize) {
+    told.push(
+      ...await db.updateTable("leases").set({ notice: notice && JSON.stringify(notice) })
+        .where("id", "in", ids.slice(start, start + batchSize)).where("ended_at", "is", null)
+        .returning(["id", "user_id as userId"]).execute(),
+    );
+  }
+  return told;
+}
+
+/** Active leases of the machines on these hypervisors. */
+export async function readLeasesOn(db: Db, hypervisorIds: readonly string[]): Promise<LeaseDetail[]> {
+  if (hypervisorIds.length === 0) return [];
+  const rows = await details(leases(db)).where("lease.ended_at", "is", null)
+    .where("machine.hypervisor_id", "in", hypervisorIds).execute();
+  return rows.map(toDetail);
+}
+
+/** Machines that are kept for users who lost them, with the last lease of each. */
+export async function readKept(db: Db) {
+  return await db.selectFrom("machines as machine").where("machine.kept_until", "is not", null)
+    .select((build) => [
+      "machine.id",
+      "machine.name",
+      "machine.kept_for_user_id",
+      "machine.kept_until",
+      "machine.hypervisor_id",
+      build.selectFrom("leases as lease").whereRef("lease.machine_id", "=", "machine.id")
+        .orderBy("lease.started_at", "desc").limit(1).select("lease.id").as("lease_id"),
+    ]).execute();
+}
+
+/** Keeps a machine for its user until then (Unix ms), or lets go of it. */
+export async function writeKeep(
+  db: Db,
+  machineId: string,
+  keep: { userId: string; until: number } | null,
+): Promise<void> {
+  await db.updateTable("machines")
+    .set({ kept_for_user_id: keep?.userId ?? null, kept_until: keep?.until ?? null })
+    .where("id", "=", machineId).execute();
 }

@@ -11,7 +11,7 @@ import { populateOperation, sortOut } from "../images/populate.ts";
 import { type LocalOperation, partialFailure } from "../jobs/service.ts";
 import { deletionOf, requireDeletable } from "./delete.ts";
 import { forEachOf } from "../../lib/for_each.ts";
-import { powerMachine } from "./power.ts";
+import { powerMachine, startMachine } from "./power.ts";
 import { changeMachines, findMachineRows, requireMachine, requireNotHeld } from "./service.ts";
 
 const width = 8;
@@ -52,7 +52,9 @@ export async function runBulk(app: App, operation: LocalOperation): Promise<void
   if (action === "populate") await populateMany(app, operation, rows);
   else {
     for (const group of action === "delete" ? inDeletionOrder(rows) : [rows]) {
-      await forEachOf(group, width, operation.signal, (row) => actOn(app, operation, row, action));
+      // Starts are paced by their hypervisors, each on its own: all of them may wait for their turn.
+      const atOnce = action === "start" ? group.length : width;
+      await forEachOf(group, atOnce, operation.signal, (row) => actOn(app, operation, row, action));
     }
   }
   if (operation.job.items.some(({ ok }) => !ok)) {
@@ -87,6 +89,7 @@ async function carryOut(
 ): Promise<void> {
   switch (action) {
     case "start":
+      return await startMachine(app, row.id, { priority: "mass", signal: operation.signal });
     case "shutdown":
     case "reboot":
     case "destroy":

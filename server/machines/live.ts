@@ -35,7 +35,7 @@ export function followDomains(app: App): () => Promise<void> {
   const unlisten = app.agents.listen((change) => {
     if (change.type === "load") {
       app.bus.publish({ type: "machine-load", hypervisorId: change.hypervisorId });
-      app.bus.publish({ type: "hypervisor", id: change.hypervisorId });
+      app.bus.publish({ type: "hypervisor", id: change.hypervisorId, load: true });
     }
     if (change.type === "status") app.bus.publish({ type: "hypervisor", id: change.hypervisorId });
     if (change.type !== "domains") return;

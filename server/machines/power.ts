@@ -8,19 +8,19 @@ import { audit } from "../audit/service.ts";
 import type { MachineRow } from "../db/schema.ts";
 import { populateOperation } from "../images/populate.ts";
 import type { LocalOperation } from "../jobs/service.ts";
+import type { StartOptions } from "../starts/starts.ts";
 import { recordDomains } from "./live.ts";
 import { nameSome, requireMachine, requireNotHeld } from "./service.ts";
 import { findOverlaysOn } from "./store.ts";
 
 /**
- * Starts a machine, with a virtual snapshot if its flag says so. Returns once the agent has started it; one that runs
- * already is fine.
- * @throws {AppError} `conflict` if a job works on it, it has nothing to boot from, or its disk is the base of clones.
+ * Starts a machine, with a virtual snapshot if its flag says so, when it is its turn. Returns once the agent has started
+ * it; one that runs already is fine.
+ * @throws {AppError} `conflict` if a job works on it, it has nothing to boot from, or its disk is the base of clones;
+ * `no_capacity` if its hypervisor is full.
  */
-export async function startMachine(app: App, id: string, signal?: AbortSignal): Promise<void> {
-  const machine = await requireMachine(app, id);
-  requireNotHeld(app, machine);
-  await start(app, machine, signal);
+export async function startMachine(app: App, id: string, options: StartOptions): Promise<void> {
+  await start(app, await requireMachine(app, id), options, (machine) => requireNotHeld(app, machine));
 }
 
 /**
@@ -35,8 +35,9 @@ export async function powerMachine(
 ): Promise<void> {
   const machine = await requireMachine(app, id);
   if (actor) requireNotHeld(app, machine);
-  if (request.action === "start") await start(app, machine);
-  else await command(app, machine, request);
+  if (request.action === "start") {
+    await start(app, machine, { priority: "user" }, (machine) => actor && requireNotHeld(app, machine));
+  } else await command(app, machine, request);
   if (!actor) return;
   await audit(app, {
     actor,
@@ -80,9 +81,26 @@ export async function resetMachine(app: App, id: string, operation: LocalOperati
 const isUp = (state: string | undefined) =>
   state !== undefined && state !== "shut-off" && state !== "crashed";
 
-async function start(app: App, machine: MachineRow, signal?: AbortSignal): Promise<void> {
+async function start(
+  app: App,
+  machine: MachineRow,
+  options: StartOptions,
+  check: (machine: MachineRow) => void,
+): Promise<void> {
+  const startNow = async (machine: MachineRow) => {
+    check(machine);
+    await requireStartable(app, machine);
+    const virtualSnapshot = machine.virtual_snapshot === 1;
+    await command(app, machine, { action: "start", virtualSnapshot }, options.signal);
+  };
+  // Its agent answers at once then, with what is wrong or that all is well.
+  if (isUp(app.agents.domain(machine.id, machine.hypervisor_id)?.domain.state)) {
+    return await startNow(machine);
+  }
+  check(machine);
   await requireStartable(app, machine);
-  await command(app, machine, { action: "start", virtualSnapshot: machine.virtual_snapshot === 1 }, signal);
+  // Much may have changed by the time that it is its turn.
+  await app.starts.run(machine, options, async () => await startNow(await requireMachine(app, machine.id)));
 }
 
 async function command(

@@ -18,7 +18,13 @@ export async function renderRows(app: App, rows: readonly MachineRow[]): Promise
   const relations = await findRelations(app.db, rows);
   const holds = app.jobs.holds();
   return rows.map((row) =>
-    renderMachine(row, relations, app.agents.domain(row.id, row.hypervisor_id), holds.get(row.id) ?? null)
+    renderMachine(
+      row,
+      relations,
+      app.agents.domain(row.id, row.hypervisor_id),
+      holds.get(row.id) ?? null,
+      app.starts.placeOf(row.id),
+    )
   );
 }
 
@@ -27,6 +33,7 @@ function renderMachine(
   relations: MachineRelations,
   live: LiveDomain | null,
   jobId: string | null,
+  startsBefore: number | null,
 ): Machine {
   return {
     id: row.id,
@@ -49,6 +56,10 @@ function renderMachine(
     diskBytes: row.disk_bytes,
     populatedAt: row.populated_at,
     outdated: isOutdated(row, relations.imagePaths.get(row.source_id ?? "") ?? null),
+    imageVersion: null,
+    dataDisk: null,
+    keptFor: keptForOf(row, relations),
+    queuedStart: startsBefore === null ? null : startsBefore + 1,
     addresses: live?.domain.addresses ?? [],
     guestAgent: live?.domain.guestAgent ?? false,
     cpuPercent: live?.load?.cpuPercent ?? null,
@@ -63,6 +74,11 @@ function renderMachine(
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+function keptForOf({ kept_for_user_id: userId, kept_until: until }: MachineRow, relations: MachineRelations) {
+  const username = userId === null ? undefined : relations.usernames.get(userId);
+  return userId === null || until === null || username === undefined ? null : { userId, username, until };
 }
 
 /** Whether a vdi's overlay lies on another image than the one its initial has now. */

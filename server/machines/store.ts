@@ -79,6 +79,8 @@ export interface MachineRelations {
   cloneCounts: Map<string, number>;
   /** Of every source and initial of these machines: its disk's current image. */
   imagePaths: Map<string, string | null>;
+  /** Of users for whom machines are kept. */
+  usernames: Map<string, string>;
 }
 
 /** What belongs to these machines, in four queries however many they are. */
@@ -88,6 +90,7 @@ export async function findRelations(db: Db, rows: readonly MachineRow[]): Promis
     leases: new Map(),
     cloneCounts: new Map(),
     imagePaths: new Map(),
+    usernames: new Map(),
   };
   for (let start = 0; start < rows.length; start += idsPerQuery) {
     await addRelations(db, rows.slice(start, start + idsPerQuery), relations);
@@ -123,6 +126,11 @@ async function addRelations(db: Db, rows: readonly MachineRow[], to: MachineRela
   ) => ["source_id", fn.countAll<number>().as("count")])
     .where("source_id", "in", ids).groupBy("source_id").execute();
   for (const { source_id, count } of counts) to.cloneCounts.set(source_id!, count);
+  const keptFor = [...new Set(rows.flatMap((row) => row.kept_for_user_id ?? []))];
+  if (keptFor.length > 0) {
+    const users = await db.selectFrom("users").select(["id", "username"]).where("id", "in", keptFor).execute();
+    for (const { id, username } of users) to.usernames.set(id, username);
+  }
   const sourceIds = [...new Set(rows.flatMap((row) => row.source_id ?? []))];
   if (sourceIds.length === 0) return;
   const images = await db.selectFrom("machines").select(["id", "disk_path"]).where("id", "in", sourceIds)

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { AgentJob, ImageResult } from "../contracts/agent.ts";
+import { AppError } from "../contracts/errors.ts";
 import { createLogger } from "../lib/log.ts";
 import type { Host, JobOperations, Operation, OperationInput } from "./host.ts";
 import { JobFiles } from "./job_files.ts";
@@ -197,5 +198,28 @@ Deno.test("the newest 200 jobs are kept", async () => {
     const kept = (await reload()).list();
     assert.equal(kept.length, 200);
     assert.ok(kept.some(({ id }) => id === ids.at(-1)));
+  });
+});
+
+Deno.test("drain() takes no new jobs and waits for those that are open", async () => {
+  const finish = Promise.withResolvers<void>();
+  await withJobs({ run: () => finish.promise }, async (jobs, _told, _reload, entered) => {
+    const id = newId();
+    await jobs.start({ id, operation });
+    await entered;
+    let drained = false;
+    const drain = jobs.drain(new AppError("unavailable", "being updated")).then(() => drained = true);
+    await assert.rejects(jobs.start({ id: newId(), operation }), { message: "being updated" });
+    assert.equal((await jobs.start({ id, operation })).id, id, "a known one is still told of");
+    assert.equal(drained, false);
+    finish.resolve();
+    await drain;
+    assert.equal(jobs.get(id).state, "succeeded");
+  });
+});
+
+Deno.test("drain() resolves at once when nothing runs", async () => {
+  await withJobs({ run: () => Promise.resolve() }, async (jobs) => {
+    await jobs.drain(new AppError("unavailable", "being updated"));
   });
 });

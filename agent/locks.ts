@@ -5,13 +5,16 @@ export interface HoldOptions {
   purpose: string;
   /** Several may hold a key shared; an exclusive holder (default) is alone. */
   shared?: boolean;
+  /** More keys, held shared whatever the others are: an image that many overlays are made on. */
+  sharedKeys?: readonly string[];
   /** A job holds for minutes. A request (default) waits for requests and is refused at once by a job. */
   by?: "job" | "request";
   signal?: AbortSignal;
 }
 
 interface Hold {
-  keys: ReadonlySet<string>;
+  /** Each with whether it is held shared. */
+  keys: ReadonlyMap<string, boolean>;
   options: HoldOptions;
   grant(): void;
 }
@@ -31,7 +34,12 @@ export class Locks {
   async hold(keys: readonly string[], options: HoldOptions): Promise<Disposable & AsyncDisposable> {
     options.signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const hold: Hold = { keys: new Set(keys), options, grant: resolve };
+    const { shared = false, sharedKeys = [] } = options;
+    const all = [
+      ...sharedKeys.map((key) => [key, true] as const),
+      ...keys.map((key) => [key, shared] as const),
+    ];
+    const hold: Hold = { keys: new Map(all), options, grant: resolve };
     if ((options.by ?? "request") === "request") this.#refuseIfJobHolds(hold);
     this.#waiting.push(hold);
     const onAbort = () => {
@@ -63,7 +71,7 @@ export class Locks {
 
   /** Everything that is held now. */
   heldKeys(): string[] {
-    return [...this.#held].flatMap(({ keys }) => [...keys]);
+    return [...this.#held].flatMap(({ keys }) => [...keys.keys()]);
   }
 
   #refuseIfJobHolds(wanted: Hold): void {
@@ -99,8 +107,7 @@ export class Locks {
 }
 
 function collide(a: Hold, b: Hold): boolean {
-  if (a.options.shared && b.options.shared) return false;
   const [few, many] = a.keys.size <= b.keys.size ? [a.keys, b.keys] : [b.keys, a.keys];
-  for (const key of few) if (many.has(key)) return true;
+  for (const [key, shared] of few) if (many.has(key) && !(shared && many.get(key))) return true;
   return false;
 }

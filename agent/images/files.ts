@@ -64,6 +64,12 @@ export function readOwnFile(
   };
 }
 
+/** The version that a file's name tells; null for a file without. */
+export function readVersion(path: string): number | null {
+  const digits = /\.v(\d{1,9})\.qcow2$/.exec(path)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
 /** The files in the image directories that bear the machine's id, whole and partial. */
 export async function listOwnFiles(imageDirs: string | readonly string[], id: string): Promise<OwnFile[]> {
   const own: OwnFile[] = [];

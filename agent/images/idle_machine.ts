@@ -75,19 +75,28 @@ export async function requireQuiet(
 ): Promise<void> {
   for (const { path, format, missing } of await walkChain(image.path, image.format)) {
     if (missing) throw new AppError("conflict", `${what}: ${path} is missing. Restore the file.`);
-    const writers = (await uses.of(path)).filter((holder) => holder.writes).map((holder) => holder.name);
-    if (writers.length > 0) {
-      throw new AppError(
-        "conflict",
-        `${what}: ${listNames(writers)} is running on ${path}. Shut it down first.`,
-      );
-    }
-    if (await isHeldForWriting(path, format ?? "raw", { signal })) {
-      const holders = await processesWith(path);
-      const by = holders.length > 0 ? listNames(holders) : "a process";
-      throw new AppError("conflict", `${what}: ${path} is being written to by ${by}. Stop it first.`);
-    }
+    await requireQuietFile({ path, format: format ?? "raw" }, uses, what, signal);
   }
+}
+
+/** The same for one file, whatever it is based on. */
+export async function requireQuietFile(
+  { path, format }: { path: string; format: string },
+  uses: Uses,
+  what: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const writers = (await uses.of(path)).filter((holder) => holder.writes).map((holder) => holder.name);
+  if (writers.length > 0) {
+    throw new AppError(
+      "conflict",
+      `${what}: ${listNames(writers)} is running on ${path}. Shut it down first.`,
+    );
+  }
+  if (!await isHeldForWriting(path, format, { signal })) return;
+  const holders = await processesWith(path);
+  const by = holders.length > 0 ? listNames(holders) : "a process";
+  throw new AppError("conflict", `${what}: ${path} is being written to by ${by}. Stop it first.`);
 }
 
 /** Names and ids of the processes that have a file open, for messages. */

@@ -5,6 +5,8 @@ export interface DataDir extends AsyncDisposable {
   databasePath: string;
   backupFolder: string;
   certificateFolder: string;
+  /** The dashboard's own SSH keys. */
+  sshFolder: string;
 }
 
 /**
@@ -16,6 +18,7 @@ export async function openDataDir(path: string): Promise<DataDir> {
     databasePath: `${path}/kvm-vdi.db`,
     backupFolder: `${path}/backups`,
     certificateFolder: `${path}/certificates`,
+    sshFolder: `${path}/ssh`,
   };
   let lock: Deno.FsFile;
   try {

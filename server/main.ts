@@ -1,7 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { AppError } from "../contracts/errors.ts";
 import { defineMode, type ModeContext, untilAborted } from "../lib/cli.ts";
-import { SocketAgent } from "./agents/socket_agent.ts";
 import { DashboardConfig } from "./config.ts";
 import { startDashboard } from "./dashboard.ts";
 import { supervise } from "./supervisor.ts";
@@ -29,11 +28,7 @@ Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong options.`,
 async function serve(config: DashboardConfig, { signal, log }: ModeContext): Promise<void> {
   // Database and backups hold password hashes.
   Deno.umask(0o077);
-  const dashboard = await startDashboard({
-    config,
-    log,
-    connect: ({ socketPath }) => new SocketAgent(socketPath),
-  });
+  const dashboard = await startDashboard({ config, log });
   if (dashboard.ca !== null) {
     const sha256 = new X509Certificate(dashboard.ca).fingerprint256;
     log.info({ sha256 }, "own certificate authority, as clients get it from /ca.pem");

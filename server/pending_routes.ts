@@ -3,9 +3,6 @@ import { AppError } from "../contracts/errors.ts";
 import type { Handlers } from "./http/endpoint.ts";
 
 const names = [
-  "readHostKey",
-  "listOwnKeys",
-  "createOwnKey",
   "enrolHypervisor",
   "updateAgents",
   "getHypervisorLoad",

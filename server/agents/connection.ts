@@ -9,8 +9,11 @@ import {
 import { AppError } from "../../contracts/errors.ts";
 import type { HypervisorState } from "../../contracts/hypervisor.ts";
 import type { Logger } from "../../lib/log.ts";
-import type { AgentAddress, ConnectionStatus, LiveDomain } from "./connections.ts";
+import type { Duplex } from "node:stream";
+import type { AgentAddress, AgentLink, ConnectAgent } from "./agent_link.ts";
+import type { ConnectionStatus, LiveDomain } from "./connections.ts";
 import { type HostChange, HostView } from "./host_view.ts";
+import { SshFailure } from "./ssh/failure.ts";
 import { waitUnlessAborted } from "../../lib/wait.ts";
 
 export interface ConnectionTimes {
@@ -20,14 +23,14 @@ export interface ConnectionTimes {
   retryDelaysMs: readonly number[];
 }
 
-const defaultTimes: ConnectionTimes = {
+const defaultTimes = (address: AgentAddress): ConnectionTimes => ({
   heartbeatTimeoutMs: 15_000,
-  retryDelaysMs: [100, 200, 400, 800, 1500, 2000],
-};
+  retryDelaysMs: address.ssh ? [250, 500, 1000, 2000, 4000, 8000, 15_000] : [100, 200, 400, 800, 1500, 2000],
+});
 
 export interface AgentConnectionOptions {
   address: AgentAddress;
-  connect(address: AgentAddress): Agent;
+  connect: ConnectAgent;
   onChange(change: HostChange): void;
   log: Logger;
   now(): number;
@@ -35,7 +38,8 @@ export interface AgentConnectionOptions {
 }
 
 export class AgentConnection {
-  #agent: Agent;
+  /** While a conversation goes on. */
+  #link: AgentLink | null = null;
   #view = new HostView();
   #name: string;
   #state: HypervisorState = "offline";
@@ -47,10 +51,9 @@ export class AgentConnection {
   #done: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: AgentConnectionOptions) {
-    this.#agent = options.connect(options.address);
     this.#name = options.address.name;
     this.#since = options.now();
-    this.#times = { ...defaultTimes, ...options.times };
+    this.#times = { ...defaultTimes(options.address), ...options.times };
   }
 
   start(): void {
@@ -76,8 +79,17 @@ export class AgentConnection {
   }
 
   usableAgent(): Agent {
-    if (this.#usable) return this.#agent;
-    throw new AppError("unavailable", `Hypervisor ${this.#name} cannot be used now: ${this.#reason}`);
+    if (this.#usable && this.#link) return this.#link.agent;
+    throw this.#unusable();
+  }
+
+  async dial(host: string, port: number, signal: AbortSignal): Promise<Duplex> {
+    if (!this.#link) throw this.#unusable();
+    return await this.#link.dial(host, port, signal);
+  }
+
+  #unusable(): AppError {
+    return new AppError("unavailable", `Hypervisor ${this.#name} cannot be used now: ${this.#reason}`);
   }
 
   status(): ConnectionStatus {
@@ -105,30 +117,55 @@ export class AgentConnection {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     for (let failures = 0; !signal.aborted; failures++) {
+      let waitMs = 0;
       try {
         await this.#converse(() => failures = 0);
       } catch (error) {
         if (signal.aborted) return;
         this.#goOffline(error);
+        waitMs = this.#retryDelayMs(error, failures);
       }
-      const delays = this.#times.retryDelaysMs;
-      await waitUnlessAborted(delays[Math.min(failures, delays.length - 1)] ?? 1000, signal);
+      await waitUnlessAborted(waitMs, signal);
     }
   }
 
-  /** One connection from hello to its end; always throws in the end, with the reason. */
+  #retryDelayMs(error: unknown, failures: number): number {
+    const delays = this.#times.retryDelaysMs;
+    const delayMs = delays[Math.min(failures, delays.length - 1)] ?? 1000;
+    if (!this.options.address.ssh) return delayMs;
+    // Where only a person can help there is no need to look like an attack to the host meanwhile.
+    const isRefused = error instanceof SshFailure && error.about !== "address";
+    // Spread, so that many hypervisors lost at once do not come back at once.
+    return (isRefused ? 2 * delays.at(-1)! : delayMs) * (0.8 + 0.4 * Math.random());
+  }
+
+  /** One connection from its beginning to its end; always throws in the end, with the reason. */
   async #converse(onConnected: () => void): Promise<never> {
-    const quiet = new AbortController();
+    const link = await this.options.connect(this.options.address, this.#stop.signal);
+    const broken = new AbortController();
+    void link.closed?.then((reason) => broken.abort(reason));
+    this.#link = link;
+    try {
+      return await this.#listen(link.agent, broken, onConnected);
+    } finally {
+      // Whatever still goes through it ends now: what is not known any more must not be used.
+      this.#usable = false;
+      this.#link = null;
+      link.close();
+    }
+  }
+
+  async #listen(agent: Agent, broken: AbortController, onConnected: () => void): Promise<never> {
     const { heartbeatTimeoutMs } = this.#times;
     const complain = () =>
-      quiet.abort(
+      broken.abort(
         new AppError("unavailable", `its agent has been silent for ${heartbeatTimeoutMs / 1000} s.`),
       );
     let timer = setTimeout(complain, heartbeatTimeoutMs);
-    const signal = AbortSignal.any([this.#stop.signal, quiet.signal]);
+    const signal = AbortSignal.any([this.#stop.signal, broken.signal]);
     try {
-      this.#requireSameContract(await this.#agent.hello(signal));
-      for await (const event of this.#agent.events(signal)) {
+      this.#requireSameContract(await agent.hello(signal));
+      for await (const event of agent.events(signal)) {
         clearTimeout(timer);
         timer = setTimeout(complain, heartbeatTimeoutMs);
         if (event.type === "snapshot") onConnected();
@@ -136,7 +173,7 @@ export class AgentConnection {
       }
       throw new AppError("unavailable", "its agent closed the connection; it may be restarting.");
     } catch (error) {
-      throw quiet.signal.aborted ? quiet.signal.reason : error;
+      throw broken.signal.aborted ? broken.signal.reason : error;
     } finally {
       clearTimeout(timer);
     }

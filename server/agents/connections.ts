@@ -5,16 +5,15 @@
 import type { Agent, Domain, DomainLoad, Hello } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
 import type { HostFacts, HostLoad, HypervisorState } from "../../contracts/hypervisor.ts";
+import type { Duplex } from "node:stream";
 import type { Logger } from "../../lib/log.ts";
+import type { AgentAddress, AgentLink, ConnectAgent } from "./agent_link.ts";
 import { AgentConnection, type ConnectionTimes } from "./connection.ts";
 import type { HostChange } from "./host_view.ts";
 
-/** Where an agent is reached. */
-export interface AgentAddress {
-  id: string;
-  name: string;
-  socketPath: string;
-}
+export type { AgentAddress };
+
+const dialTimeoutMs = 5_000;
 
 export interface ConnectionStatus {
   state: HypervisorState;
@@ -39,8 +38,7 @@ export type AgentChange = HostChange & { hypervisorId: string };
 type Listener = (change: AgentChange) => void;
 
 export interface AgentConnectionsOptions {
-  /** Makes the agent's client; nothing is connected before its first call. */
-  connect(address: AgentAddress): Agent;
+  connect: ConnectAgent;
   log: Logger;
   now(): number;
   times?: Partial<ConnectionTimes>;
@@ -92,18 +90,37 @@ export class AgentConnections {
     this.#connections.get(hypervisorId)?.rename(name);
   }
 
-  /** Makes a client for a hypervisor that is not known yet, to look before it is added. */
-  probe(socketPath: string): Agent {
-    return this.options.connect({ id: "", name: socketPath, socketPath });
+  /** Reaches it by another address from now on. */
+  async move(address: AgentAddress): Promise<void> {
+    await this.remove(address.id);
+    this.add(address);
+  }
+
+  /** Connects to an agent that is not known yet, to look before it is added. Close it afterwards. */
+  probe(address: Omit<AgentAddress, "id" | "name">, signal: AbortSignal): Promise<AgentLink> {
+    return this.options.connect(
+      { id: "", name: address.ssh?.address ?? address.socketPath, ...address },
+      signal,
+    );
+  }
+
+  /**
+   * Connects to a guest's display, by the same connection as its agent: displays listen on the hypervisor's loopback.
+   * @throws {AppError} `unavailable`
+   */
+  async dialDisplay(hypervisorId: string, host: string, port: number): Promise<Duplex> {
+    return await this.#require(hypervisorId).dial(host, port, AbortSignal.timeout(dialTimeoutMs));
   }
 
   /** @throws {AppError} `unavailable` with the hypervisor's name and the reason unless its agent can be used now. */
   of(hypervisorId: string): Agent {
+    return this.#require(hypervisorId).usableAgent();
+  }
+
+  #require(hypervisorId: string): AgentConnection {
     const connection = this.#connections.get(hypervisorId);
-    if (!connection) {
-      throw new AppError("unavailable", "The hypervisor is not known to this dashboard any more.");
-    }
-    return connection.usableAgent();
+    if (connection) return connection;
+    throw new AppError("unavailable", "The hypervisor is not known to this dashboard any more.");
   }
 
   status(hypervisorId: string): ConnectionStatus {

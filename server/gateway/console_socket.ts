@@ -1,8 +1,8 @@
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { type RawData, WebSocket } from "ws";
 import { CloseCode, type CloseReason } from "../../contracts/gateway.ts";
 import type { Logger } from "../../lib/log.ts";
-import { dialDisplay } from "./dial.ts";
+import type { Displays } from "./gateway.ts";
 import type { Channel, Tickets } from "./tickets.ts";
 
 /** A reader slower than its display stops the display at this much, so memory stays flat. */
@@ -14,7 +14,7 @@ const pingMs = 20_000;
 export async function serveConsole(
   ws: WebSocket,
   ticket: string,
-  tickets: Tickets,
+  { tickets, agents }: Displays,
   log: Logger,
 ): Promise<void> {
   const channel: Channel = { close: (reason) => closeWith(ws, reason) };
@@ -24,7 +24,7 @@ export async function serveConsole(
   ws.once("close", () => tickets.release(ticket, channel));
   ws.pause();
   try {
-    const display = await dialDisplay(target);
+    const display = await agents.dialDisplay(target.hypervisorId, target.host, target.port);
     if (ws.readyState !== WebSocket.OPEN) return void display.destroy();
     relay(ws, display);
     keepAlive(ws);
@@ -36,7 +36,7 @@ export async function serveConsole(
   }
 }
 
-function relay(ws: WebSocket, display: Socket): void {
+function relay(ws: WebSocket, display: Duplex): void {
   display.on("data", (bytes) => {
     ws.send(bytes, () => {
       if (ws.bufferedAmount <= lowWaterBytes) display.resume();

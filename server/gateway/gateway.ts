@@ -1,16 +1,25 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { AgentConnections } from "../agents/connections.ts";
 import type { App } from "../app.ts";
 import { serveConsole, serveLatency } from "./console_socket.ts";
 import { serveConnect } from "./spice_proxy.ts";
+import type { Tickets } from "./tickets.ts";
 
 /** Larger than any message of a viewer: clipboard and files go in pieces of 64 KiB. */
 const maxMessageBytes = 1024 * 1024;
 const gatewayPath = /^\/gateway\/(console|latency)\/([a-z2-7]{1,64})$/;
 
+/** What opens displays: the ticket says which, its hypervisor's connection leads there. */
+export interface Displays {
+  tickets: Tickets;
+  agents: Pick<AgentConnections, "dialDisplay">;
+}
+type Gateway = Displays & Pick<App, "log">;
+
 /** Adds the display gateway to a listener: consoles as WebSockets and native viewers by CONNECT, both by ticket. */
-export function attachGateway(server: Server, app: Pick<App, "tickets" | "log" | "signal">): void {
+export function attachGateway(server: Server, app: Gateway & Pick<App, "signal">): void {
   const { tickets } = app;
   const log = app.log.child({ part: "gateway" });
   const sockets = new WebSocketServer({
@@ -26,7 +35,7 @@ export function attachGateway(server: Server, app: Pick<App, "tickets" | "log" |
     if (!isSameOrigin(request)) return refuseUpgrade(socket, "403 Forbidden");
     sockets.handleUpgrade(request, socket, head, (ws: WebSocket) => {
       if (kind === "latency") return serveLatency(ws, ticket, tickets);
-      void serveConsole(ws, ticket, tickets, log);
+      void serveConsole(ws, ticket, app, log);
     });
   });
   attachViewerProxy(server, app);
@@ -34,10 +43,10 @@ export function attachGateway(server: Server, app: Pick<App, "tickets" | "log" |
 }
 
 /** Lets native viewers through by CONNECT, each channel by its ticket. */
-export function attachViewerProxy(server: Server, { tickets, log }: Pick<App, "tickets" | "log">): void {
-  const gatewayLog = log.child({ part: "gateway" });
+export function attachViewerProxy(server: Server, app: Gateway): void {
+  const log = app.log.child({ part: "gateway" });
   server.on("connect", (request: IncomingMessage, socket: Duplex, head) => {
-    void serveConnect(request, socket, head, tickets, gatewayLog);
+    void serveConnect(request, socket, head, app, log);
   });
 }
 

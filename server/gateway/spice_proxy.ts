@@ -2,8 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Logger } from "../../lib/log.ts";
-import { dialDisplay } from "./dial.ts";
-import type { Tickets } from "./tickets.ts";
+import type { Displays } from "./gateway.ts";
 
 const authority = /^([a-z2-7]{52}):\d{1,5}$/;
 
@@ -15,7 +14,7 @@ export async function serveConnect(
   request: IncomingMessage,
   client: Duplex,
   head: Uint8Array,
-  tickets: Tickets,
+  { tickets, agents }: Displays,
   log: Logger,
 ): Promise<void> {
   const ticket = authority.exec(request.url ?? "")?.[1];
@@ -31,7 +30,7 @@ export async function serveConnect(
   }
   client.once("close", () => tickets.release(ticket, channel));
   try {
-    const display = await dialDisplay(target);
+    const display = await agents.dialDisplay(target.hypervisorId, target.host, target.port);
     if (client.destroyed) return void display.destroy();
     if ("setNoDelay" in client) (client as Socket).setNoDelay(true);
     client.write("HTTP/1.1 200 Connection established\r\n\r\n");
@@ -42,7 +41,7 @@ export async function serveConnect(
   }
 }
 
-function tunnel(client: Duplex, display: Socket, head: Uint8Array): void {
+function tunnel(client: Duplex, display: Duplex, head: Uint8Array): void {
   if (head.length > 0) display.write(head);
   display.on("error", () => display.destroy());
   display.once("close", () => client.end());

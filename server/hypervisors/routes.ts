@@ -1,18 +1,22 @@
 import type { App } from "../app.ts";
 import type { Handlers } from "../http/endpoint.ts";
+import { createHypervisor, readHostKey } from "./create.ts";
+import { keyRoutes } from "./key_routes.ts";
 import {
-  createHypervisor,
   deleteHypervisor,
   getHypervisor,
   listHypervisors,
   listImageFiles,
   listImportableDomains,
-  updateHypervisor,
 } from "./service.ts";
+import { updateHypervisor } from "./update.ts";
 
 type Names =
   | "listHypervisors"
   | "createHypervisor"
+  | "readHostKey"
+  | "listOwnKeys"
+  | "createOwnKey"
   | "getHypervisor"
   | "updateHypervisor"
   | "deleteHypervisor"
@@ -21,7 +25,9 @@ type Names =
 
 export const hypervisorRoutes = (app: App): Handlers<Names> => ({
   listHypervisors: ({ query }) => listHypervisors(app, query),
-  createHypervisor: async ({ body, actor }) => ({ hypervisor: await createHypervisor(app, body, actor) }),
+  createHypervisor: ({ body, actor }) => createHypervisor(app, body, actor),
+  readHostKey: async ({ body }) => ({ hostKey: await readHostKey(app, body) }),
+  ...keyRoutes(app),
   getHypervisor: async ({ id }) => ({ hypervisor: await getHypervisor(app, id) }),
   updateHypervisor: async ({ id, body, actor }) => ({
     hypervisor: await updateHypervisor(app, id, body, actor),

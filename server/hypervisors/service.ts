@@ -1,21 +1,22 @@
 import type { z } from "zod";
-import { agentContract } from "../../contracts/agent.ts";
+import { agentContract, type Hello } from "../../contracts/agent.ts";
 import type { ListQuery, Page } from "../../contracts/common.ts";
 import { AppError } from "../../contracts/errors.ts";
-import type {
-  CreateHypervisor,
-  Hypervisor,
-  ImageFile,
-  ImportableDomain,
-  UpdateHypervisor,
+import {
+  HostKey,
+  type Hypervisor,
+  type ImageFile,
+  type ImportableDomain,
+  type SshTarget,
 } from "../../contracts/hypervisor.ts";
+import { isPacked, readCommit, version } from "../../lib/version.ts";
 import type { AgentAddress } from "../agents/connections.ts";
+import { withFingerprint } from "../agents/ssh/host_key.ts";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import type { HypervisorRow } from "../db/schema.ts";
+import { add, capacityOf, type Committed, nothingCommitted, takesRoom } from "./capacity.ts";
 import * as store from "./store.ts";
-
-const helloTimeoutMs = 5000;
 
 /** @throws {AppError} `not_found`. */
 export async function requireHypervisor(app: Pick<App, "db">, id: string): Promise<HypervisorRow> {
@@ -35,20 +36,31 @@ export async function renderHypervisors(app: App, ids?: readonly string[]): Prom
 
 async function renderRows(app: App, rows: readonly HypervisorRow[]): Promise<Hypervisor[]> {
   const counts = await store.countMachines(app.db);
+  const jobs = app.jobs.holds();
+  const commit = isPacked ? await readCommit() : null;
   return rows.map((row) => {
     const status = app.agents.status(row.id);
     const { total, running } = counts.get(row.id) ?? { total: 0, running: 0 };
+    const ssh = sshOf(row);
     return {
       id: row.id,
       name: row.name,
-      address: "local",
+      address: ssh?.address ?? "local",
+      ssh: ssh && { ...ssh, hostKey: withFingerprint(ssh.hostKey) },
+      socketPath: row.socket_path,
       state: status.state,
       stateReason: status.reason,
       stateSince: status.since,
       maintenance: row.maintenance === 1,
+      drain: null,
       agentVersion: status.hello?.version ?? null,
+      agentCommit: status.hello?.commit ?? null,
       agentContract: status.hello?.contract ?? null,
-      agentOutdated: status.hello !== null && status.hello.contract < agentContract,
+      agentOutdated: status.hello !== null && isOutdated(status.hello, commit),
+      jobId: jobs.get(row.id) ?? null,
+      displayAddress: row.display_address,
+      capacity: capacityOf(row),
+      committed: committedOf(app, row.id),
       facts: status.facts,
       load: status.load,
       defaultNetwork: row.default_network,
@@ -57,6 +69,16 @@ async function renderRows(app: App, rows: readonly HypervisorRow[]): Promise<Hyp
       createdAt: row.created_at,
     };
   });
+}
+
+/** From the sources (no commit of its own) every program of the same version is as good. */
+const isOutdated = (hello: Hello, commit: string | null): boolean =>
+  hello.contract < agentContract || hello.version !== version || (commit !== null && hello.commit !== commit);
+
+function committedOf(app: App, hypervisorId: string): Committed {
+  const sum = { ...nothingCommitted };
+  for (const domain of app.agents.domains(hypervisorId)) if (takesRoom(domain)) add(sum, domain, 1);
+  return sum;
 }
 
 export async function listHypervisors(
@@ -72,111 +94,23 @@ export async function getHypervisor(app: App, id: string): Promise<Hypervisor> {
   return hypervisor!;
 }
 
+/** Where its agent is reached. */
 export const addressOf = (row: HypervisorRow): AgentAddress => ({
   id: row.id,
   name: row.name,
   socketPath: row.socket_path,
+  ssh: sshOf(row),
 });
 
-/**
- * Adds a hypervisor after its agent has answered, and connects to it.
- * @throws {AppError} `invalid` naming the field if nothing answers there or it speaks another contract; `conflict` if the
- * name or socket is known already.
- */
-export async function createHypervisor(
-  app: App,
-  { name, socketPath }: z.output<typeof CreateHypervisor>,
-  actor: Actor | null,
-): Promise<Hypervisor> {
-  await requireAgentAt(app, socketPath);
-  const row = await saveHypervisor(app, name, socketPath);
-  await audit(app, {
-    actor,
-    action: "hypervisor.create",
-    subjectId: row.id,
-    subjectName: name,
-    detail: socketPath,
-  });
-  return await getHypervisor(app, row.id);
-}
-
-/** Makes sure that the hypervisor of this host is known, whether its agent is up yet or not. */
-export async function ensureLocalHypervisor(app: App, name: string, socketPath: string): Promise<void> {
-  const rows = await store.findHypervisors(app.db);
-  if (rows.some((row) => row.socket_path === socketPath)) return;
-  const taken = rows.some((row) => row.name_key === name.toLowerCase());
-  await saveHypervisor(app, taken ? `${name} (${socketPath})` : name, socketPath);
-}
-
-async function saveHypervisor(app: App, name: string, socketPath: string): Promise<HypervisorRow> {
-  const row: HypervisorRow = {
-    id: crypto.randomUUID(),
-    name,
-    name_key: name.toLowerCase(),
-    socket_path: socketPath,
-    maintenance: 0,
-    default_network: null,
-    created_at: app.now(),
+/** null: on the dashboard's own host. */
+export function sshOf(row: HypervisorRow): SshTarget | null {
+  if (row.ssh_address === null) return null;
+  return {
+    address: row.ssh_address,
+    port: row.ssh_port!,
+    username: row.ssh_username!,
+    hostKey: HostKey.pick({ algorithm: true, key: true }).parse(JSON.parse(row.ssh_host_key!)),
   };
-  const taken = await store.insertHypervisor(app.db, row);
-  if (taken) {
-    throw new AppError(
-      "conflict",
-      `There is already a hypervisor with this ${taken === "name" ? "name" : "socket"}.`,
-      {
-        details: [{ path: taken, message: "is taken" }],
-      },
-    );
-  }
-  app.agents.add(addressOf(row));
-  app.bus.publish({ type: "hypervisor", id: row.id });
-  return row;
-}
-
-async function requireAgentAt(app: App, socketPath: string): Promise<void> {
-  const refuse = (message: string, cause?: unknown) =>
-    new AppError("invalid", `The hypervisor was not added: ${message}`, {
-      cause,
-      details: [{ path: "socketPath", message }],
-    });
-  let contract: number;
-  try {
-    ({ contract } = await app.agents.probe(socketPath).hello(AbortSignal.timeout(helloTimeoutMs)));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw refuse(`no agent answers on ${socketPath} (${why}). Is kvm-vdi agent running there?`, error);
-  }
-  if (contract !== agentContract) {
-    throw refuse(
-      `the agent speaks contract ${contract}, this dashboard ${agentContract}. Update the older one.`,
-    );
-  }
-}
-
-export async function updateHypervisor(
-  app: App,
-  id: string,
-  changes: z.output<typeof UpdateHypervisor>,
-  actor: Actor,
-): Promise<Hypervisor> {
-  const row = await requireHypervisor(app, id);
-  const { name, maintenance, defaultNetwork } = changes;
-  if (defaultNetwork) requireNetwork(app, id, defaultNetwork, "defaultNetwork");
-  const saved = await store.updateHypervisorRow(app.db, id, {
-    ...(name !== undefined && { name, name_key: name.toLowerCase() }),
-    ...(maintenance !== undefined && { maintenance: maintenance ? 1 : 0 }),
-    ...(defaultNetwork !== undefined && { default_network: defaultNetwork === "" ? null : defaultNetwork }),
-  });
-  if (!saved) {
-    throw new AppError("conflict", `There is already a hypervisor named ${name}.`, {
-      details: [{ path: "name", message: "is taken" }],
-    });
-  }
-  if (name !== undefined) app.agents.rename(id, name);
-  app.bus.publish({ type: "hypervisor", id });
-  const detail = Object.entries(changes).map(([key, value]) => `${key}: ${value}`).join(", ");
-  await audit(app, { actor, action: "hypervisor.update", subjectId: id, subjectName: row.name, detail });
-  return await getHypervisor(app, id);
 }
 
 /** @throws {AppError} `conflict` while machines belong to it. */
@@ -184,11 +118,10 @@ export async function deleteHypervisor(app: App, id: string, actor: Actor): Prom
   const row = await requireHypervisor(app, id);
   if (!await store.deleteHypervisorRow(app.db, id)) {
     const count = (await store.countMachines(app.db)).get(id)?.total ?? 0;
-    throw new AppError(
-      "conflict",
-      `${row.name} cannot be removed: ${count} machines belong to it. Delete them first, or keep their disks and ` +
-        "forget them with 'keep disks'.",
-    );
+    const why = count > 0
+      ? `${count} machines belong to it. Delete them first, or keep their disks and forget them with 'keep disks'.`
+      : "image versions or personal data disks lie on it. Delete them, or move them to another hypervisor, first.";
+    throw new AppError("conflict", `${row.name} cannot be removed: ${why}`);
   }
   await app.agents.remove(id);
   app.bus.publish({ type: "hypervisor-removed", id });

@@ -36,35 +36,46 @@ export async function listHypervisorRows(
   return cursorPage(rows, query.limit, total, (last) => last.name_key);
 }
 
-/** Returns which column's value is taken, or null when the row was inserted. */
-export async function insertHypervisor(db: Db, row: HypervisorRow): Promise<"name" | "socketPath" | null> {
+/** What only one hypervisor can have. */
+export type Unique = "name" | "socketPath" | "ssh.address";
+
+function takenBy(error: unknown): Unique {
+  if (isUniqueViolation(error, "hypervisors.name_key")) return "name";
+  if (isUniqueViolation(error, "hypervisors.socket_path")) return "socketPath";
+  if (
+    isUniqueViolation(error, "hypervisors.ssh_address", "hypervisors.ssh_port", "hypervisors.socket_path")
+  ) {
+    return "ssh.address";
+  }
+  throw error;
+}
+
+/** Returns what is taken, or null when the row was inserted. */
+export async function insertHypervisor(db: Db, row: HypervisorRow): Promise<Unique | null> {
   try {
     await db.insertInto("hypervisors").values(row).execute();
     return null;
   } catch (error) {
-    if (isUniqueViolation(error, "hypervisors.name_key")) return "name";
-    if (isUniqueViolation(error, "hypervisors.socket_path")) return "socketPath";
-    throw error;
+    return takenBy(error);
   }
 }
 
-/** Returns false when the name is taken. */
+/** Returns what is taken, or null when the row was changed. */
 export async function updateHypervisorRow(
   db: Db,
   id: string,
   changes: Partial<HypervisorRow>,
-): Promise<boolean> {
-  if (Object.keys(changes).length === 0) return true;
+): Promise<Unique | null> {
+  if (Object.keys(changes).length === 0) return null;
   try {
     await db.updateTable("hypervisors").set(changes).where("id", "=", id).execute();
-    return true;
+    return null;
   } catch (error) {
-    if (isUniqueViolation(error, "hypervisors.name_key")) return false;
-    throw error;
+    return takenBy(error);
   }
 }
 
-/** Returns false when machines still belong to it. */
+/** Returns false when machines, images or data disks still belong to it. */
 export async function deleteHypervisorRow(db: Db, id: string): Promise<boolean> {
   try {
     await db.deleteFrom("hypervisors").where("id", "=", id).execute();

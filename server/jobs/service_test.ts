@@ -5,6 +5,7 @@ import type { Job } from "../../contracts/job.ts";
 import { createLogger } from "../../lib/log.ts";
 import { migrations } from "../../migrations/index.ts";
 import { FakeAgent } from "../../tests/support/fake_agent.ts";
+import { directLink } from "../agents/agent_link.ts";
 import { AgentConnections } from "../agents/connections.ts";
 import { AgentUnreachable } from "../agents/unreachable.ts";
 import { Bus, type Change } from "../bus.ts";
@@ -26,7 +27,7 @@ class Stand implements AsyncDisposable {
   readonly #database = openDatabase(":memory:");
   readonly log = createLogger({ mode: "test", level: "silent" });
   readonly agents = new AgentConnections({
-    connect: () => this.agent,
+    connect: () => Promise.resolve(directLink(this.agent)),
     log: this.log,
     now: Date.now,
     times: { retryDelaysMs: [1] },
@@ -36,7 +37,7 @@ class Stand implements AsyncDisposable {
   static async start(): Promise<Stand> {
     const stand = new Stand();
     await migrate(stand.#database.sqlite, migrations, () => "/unused");
-    stand.agents.start([{ id: host, name: "host", socketPath: "/fake" }]);
+    stand.agents.start([{ id: host, name: "host", socketPath: "/fake", ssh: null }]);
     await stand.agents.untilUsable(host, AbortSignal.timeout(5000));
     return stand;
   }

@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { createLogger } from "../../lib/log.ts";
 import { run, type RunningProcess, spawn } from "../../lib/process.ts";
+import { dialTcp } from "../../server/agents/ssh/ssh_link.ts";
 import { attachGateway } from "../../server/gateway/gateway.ts";
 import { Tickets } from "../../server/gateway/tickets.ts";
 
@@ -40,7 +41,12 @@ async function serveGateway(displayPort: number, ticketCount: number): Promise<v
   const tickets = new Tickets();
   const server = createServer();
   const log = createLogger({ mode: "bench", level: "error" });
-  attachGateway(server, { tickets, log, signal: new AbortController().signal });
+  attachGateway(server, {
+    tickets,
+    agents: { dialDisplay: (_hypervisorId, host, port) => dialTcp(host, port, undefined, 5000) },
+    log,
+    signal: new AbortController().signal,
+  });
   console.log(await listenOn(server));
   for (let i = 0; i < ticketCount; i++) {
     console.log(tickets.issue({

@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { CloseCode } from "../../contracts/gateway.ts";
 import { createLogger } from "../../lib/log.ts";
+import { dialTcp } from "../../server/agents/ssh/ssh_link.ts";
 import { attachGateway } from "../../server/gateway/gateway.ts";
 import { Tickets } from "../../server/gateway/tickets.ts";
 
@@ -39,6 +40,7 @@ async function startGateway(displayPort: number) {
   server.on("connection", (socket) => sockets.add(socket));
   attachGateway(server, {
     tickets,
+    agents: { dialDisplay: (_hypervisorId, host, port) => dialTcp(host, port, undefined, 5000) },
     log: createLogger({ mode: "test", level: "silent" }),
     signal: stopping.signal,
   });

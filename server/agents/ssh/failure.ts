@@ -5,7 +5,11 @@ import type { SshError } from "./ssh2.ts";
 
 /** `about`: what of the target it has to do with. */
 export class SshFailure extends AgentUnreachable {
-  constructor(message: string, readonly about: "address" | "username" | "hostKey", cause?: unknown) {
+  constructor(
+    message: string,
+    readonly about: "address" | "username" | "hostKey" | "socketPath",
+    cause?: unknown,
+  ) {
     super(message, cause);
   }
 }

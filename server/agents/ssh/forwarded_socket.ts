@@ -12,6 +12,8 @@ export class ForwardedSocket extends Duplex {
 
   constructor(private readonly channel: Duplex) {
     super({ allowHalfOpen: false });
+    // Between being opened and being used it may break already; 'close' tells whoever comes then.
+    this.on("error", () => {});
     channel.on("data", (chunk: Buffer) => {
       if (!this.push(chunk)) channel.pause();
     });

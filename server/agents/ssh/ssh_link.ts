@@ -99,10 +99,11 @@ export class SshLink {
   }
 
   /** Connects to a TCP port as seen from the host. @throws {AppError} `unavailable` */
-  openTcp(host: string, port: number): Promise<Duplex> {
+  openTcp(host: string, port: number, signal?: AbortSignal): Promise<Duplex> {
     return this.#forward(
       (answer) => this.client.forwardOut("127.0.0.1", 0, host, port, answer),
       `nothing answers at ${host}:${port} on ${this.target.address}.`,
+      signal,
     );
   }
 
@@ -114,14 +115,21 @@ export class SshLink {
   #forward(
     open: (answer: (error: SshError | undefined, channel: Duplex) => void) => void,
     nobody: string,
+    signal?: AbortSignal,
   ): Promise<Duplex> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
+      if (signal?.aborted) return reject(signal.reason);
+      const abort = () => reject(signal?.reason);
+      signal?.addEventListener("abort", abort);
       const answer = (error: SshError | undefined, channel: Duplex) => {
+        signal?.removeEventListener("abort", abort);
         if (error) return reject(this.#failure ?? this.#explainRefusal(error, nobody));
         const socket = new ForwardedSocket(channel);
         this.#open.add(socket);
         socket.once("close", () => this.#open.delete(socket));
+        // Nobody wants it any more.
+        if (signal?.aborted) socket.destroy();
         resolve(socket);
       };
       try {
@@ -134,7 +142,7 @@ export class SshLink {
 
   #explainRefusal(error: SshError & { reason?: unknown }, nobody: string): SshFailure {
     // RFC 4254, section 5.1: 1 is SSH_OPEN_ADMINISTRATIVELY_PROHIBITED.
-    if (error.reason !== 1) return new SshFailure(nobody, "username", error);
+    if (error.reason !== 1) return new SshFailure(nobody, "socketPath", error);
     const { address, username } = this.target;
     return new SshFailure(
       `sshd on ${address} does not let ${username} forward connections. It needs AllowTcpForwarding and ` +
@@ -241,6 +249,8 @@ export function dialTcp(
     signal?.addEventListener("abort", abort);
     socket.once("connect", () => {
       settle();
+      // It may break before somebody listens; 'close' follows.
+      socket.on("error", () => {});
       resolve(socket);
     });
   });

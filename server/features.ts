@@ -14,6 +14,8 @@ import { searchRoutes } from "./search/routes.ts";
 import { settingsRoutes } from "./settings/routes.ts";
 import { pendingRoutes } from "./pending_routes.ts";
 import { setupRoutes } from "./setup/routes.ts";
+import { storagePlainRoutes, storageRoutes } from "./storage/routes.ts";
+import { uploadPlainRoutes, uploadRoutes } from "./uploads/routes.ts";
 import { userRoutes } from "./users/routes.ts";
 import { sessionRoutes } from "./users/session_routes.ts";
 
@@ -32,11 +34,14 @@ export const allHandlers = (app: App): Handlers => ({
   ...settingsRoutes(app),
   ...overviewRoutes(app),
   ...searchRoutes(app),
+  ...storageRoutes(app),
+  ...uploadRoutes(app),
   ...pendingRoutes(),
 });
 
 /** Answers that are not JSON. */
-export const plainRoutes = (app: App): Hono<Env> => machinePlainRoutes(app);
+export const plainRoutes = (app: App): Hono<Env> =>
+  machinePlainRoutes(app).route("/", storagePlainRoutes(app)).route("/", uploadPlainRoutes(app));
 
 /** Says what the jobs of each kind do; before any job is taken up. */
 export function defineJobs(app: App): void {

@@ -11,11 +11,13 @@ const what = "Delete";
 /**
  * Deletes files in the agent's directories that nothing uses, each for itself. A link goes, what it leads to stays.
  * Overlays go before what they are based on, in whatever order they are asked for.
+ * @throws {AppError} `hypervisor_failed` while libvirt does not answer: nobody knows then what is used.
  */
 export async function deleteFiles(
   host: Host,
   paths: readonly string[],
 ): Promise<z.infer<typeof DeletedFiles>> {
+  await host.domains.sync();
   const results = new Map<string, { deleted: boolean; message: string | null }>();
   let left = [...new Set(paths)];
   // What was in the way of a base may have gone with the files before it.

@@ -9,8 +9,12 @@ import { readImageInfo } from "../libvirt/qemu_img.ts";
 import { uploadPartialName } from "../uploads/names.ts";
 import { directoriesOf } from "./directories.ts";
 
-/** Every file in the agent's directories. Headers are read, not whole files, and processes only for odd formats. */
+/**
+ * Every file in the agent's directories. Headers are read, not whole files, and processes only for odd formats.
+ * @throws {AppError} `hypervisor_failed` while libvirt does not answer: everything would look like nobody's.
+ */
 export async function reportStorage(host: Host): Promise<StoredFile[]> {
+  await host.domains.sync();
   const [uses, paths] = await Promise.all([readUses(host), listFiles(host)]);
   const knownIds = new Set(host.domains.all().map(({ id }) => id.slice(0, 8)));
   const files = await Promise.all(paths.map((path) => describe(host, path, uses, knownIds)));

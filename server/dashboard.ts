@@ -25,6 +25,8 @@ import { dashboardUrl } from "./http/own_names.ts";
 import { createRouter } from "./http/router.ts";
 import { ensureLocalHypervisor } from "./hypervisors/create.ts";
 import { addressOf, listHypervisorRows } from "./hypervisors/service.ts";
+import { followDrains } from "./hypervisors/drain.ts";
+import { recordLoad } from "./hypervisors/load_history.ts";
 import { Room } from "./hypervisors/room.ts";
 import { Jobs } from "./jobs/service.ts";
 import { Leases } from "./leases/leases.ts";
@@ -204,6 +206,8 @@ function startFeatures(app: App, options: DashboardOptions, started: AsyncDispos
   defineJobs(app);
   app.starts = started.adopt(new Starts(app, options.bootTimes), (starts) => starts.stop());
   app.leases = started.adopt(new Leases(app, options.bootTimes), (leases) => leases.stop());
+  started.defer(followDrains(app));
+  started.defer(recordLoad(app));
 }
 
 /** Takes up what was going on when the dashboard ended, and connects to the hypervisors. */

@@ -4,6 +4,7 @@ import type { App } from "./app.ts";
 import { auditRoutes } from "./audit/routes.ts";
 import { desktopPoolRoutes } from "./desktop_pools/routes.ts";
 import type { Env, Handlers } from "./http/endpoint.ts";
+import { loadRoutes } from "./hypervisors/load_routes.ts";
 import { hypervisorRoutes } from "./hypervisors/routes.ts";
 import { jobRoutes } from "./jobs/routes.ts";
 import { leaseRoutes, myDesktopRoutes } from "./leases/routes.ts";
@@ -24,6 +25,7 @@ export const allHandlers = (app: App): Handlers => ({
   ...setupRoutes(app),
   ...sessionRoutes(app),
   ...hypervisorRoutes(app),
+  ...loadRoutes(app),
   ...machineRoutes(app),
   ...jobRoutes(app),
   ...desktopPoolRoutes(app),

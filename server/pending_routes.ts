@@ -5,7 +5,6 @@ import type { Handlers } from "./http/endpoint.ts";
 const names = [
   "enrolHypervisor",
   "updateAgents",
-  "getHypervisorLoad",
   "listDataDisks",
   "deleteDataDisk",
   "listImages",

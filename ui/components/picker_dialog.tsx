@@ -1,6 +1,8 @@
 import {
   Button,
   Checkbox,
+  FormSelect,
+  FormSelectOption,
   Modal,
   ModalBody,
   ModalFooter,
@@ -22,17 +24,26 @@ export interface PickerItem {
   detail?: ReactNode;
 }
 
+/** What narrows the candidates: a search text, and the choice of the filter. */
+export interface PickerNeed {
+  q?: string;
+  filter?: string;
+}
+
 interface Props {
   title: string;
   what: string;
   chosen: string[];
-  /** One page of candidates for a search text. */
+  /** One page of candidates. */
   load: (
-    query: { q?: string; limit: number; offset: number },
+    need: PickerNeed,
+    paging: { limit: number; offset: number },
     signal: AbortSignal,
   ) => Promise<{ items: PickerItem[]; total: number }>;
   /** All candidates that fit, for "select all". */
-  loadAll: (q: string) => Promise<string[]>;
+  loadAll: (need: PickerNeed) => Promise<string[]>;
+  /** Narrows the candidates to one of these. */
+  filter?: { label: string; options: { value: string; text: string }[] };
   onSave: (ids: string[]) => Promise<unknown>;
   onClose: () => void;
 }
@@ -40,18 +51,20 @@ interface Props {
 const perPage = 10;
 
 /** Chooses many of a long list: search, page, tick; what was chosen before stays ticked. */
-export function PickerDialog({ title, what, chosen, load, loadAll, onSave, onClose }: Props) {
+export function PickerDialog({ title, what, chosen, load, loadAll, filter, onSave, onClose }: Props) {
   const [ids, setIds] = useState<ReadonlySet<string>>(() => new Set(chosen));
   const [q, setQ] = useState("");
+  const [filtered, setFiltered] = useState("");
   const [page, setPage] = useState(1);
-  const paging = { ...(q.trim() ? { q: q.trim() } : {}), limit: perPage, offset: (page - 1) * perPage };
-  const loaded = useLoad(JSON.stringify(paging), (signal) => load(paging, signal));
+  const need = { ...(q.trim() ? { q: q.trim() } : {}), ...(filtered ? { filter: filtered } : {}) };
+  const paging = { limit: perPage, offset: (page - 1) * perPage };
+  const loaded = useLoad(JSON.stringify([need, paging]), (signal) => load(need, paging, signal));
   const save = useAction(async () => {
     await onSave([...ids]);
     onClose();
   });
   const all = useAction(
-    async () => setIds(new Set([...ids, ...await loadAll(q.trim())])),
+    async () => setIds(new Set([...ids, ...await loadAll(need)])),
     "Could not select all",
   );
   const toggle = (id: string, on: boolean) => {
@@ -76,6 +89,22 @@ export function PickerDialog({ title, what, chosen, load, loadAll, onSave, onClo
               setPage(1);
             }}
           />
+          {filter && filter.options.length > 1 && (
+            <FormSelect
+              aria-label={filter.label}
+              value={filtered}
+              onChange={(_, value) => {
+                setFiltered(value);
+                setPage(1);
+              }}
+              className="kv-picker-filter"
+            >
+              <FormSelectOption value="" label={`${filter.label}: any`} />
+              {filter.options.map(({ value, text }) => (
+                <FormSelectOption key={value} value={value} label={text} />
+              ))}
+            </FormSelect>
+          )}
           <Button variant="link" isLoading={all.busy} onClick={() => void all.run()}>
             Select all {total.toLocaleString("en")}
           </Button>

@@ -1,9 +1,11 @@
 import type { PoolCounts } from "../../contracts/desktop_pool.ts";
 
-const parts: { key: keyof Omit<PoolCounts, "total">; text: string }[] = [
+type Part = keyof Omit<PoolCounts, "total" | "spares">;
+const parts: { key: Part; text: string }[] = [
   { key: "inUse", text: "in use" },
   { key: "starting", text: "starting" },
   { key: "free", text: "free" },
+  { key: "full", text: "without room" },
   { key: "maintenance", text: "maintenance" },
   { key: "broken", text: "broken" },
 ];
@@ -21,8 +23,9 @@ export function PoolBar({ counts }: { counts: PoolCounts }) {
       </div>
       <div className="kv-pool-words">
         {shown.map(({ key, text }) => (
-          <span key={key}>
+          <span key={key} {...(key === "full" ? { title: "Off, on a hypervisor that is full" } : {})}>
             <i className={`kv-part-${key}`} aria-hidden="true" /> <b>{counts[key]}</b> {text}
+            {key === "free" && counts.spares > 0 && `, ${counts.spares} of them running`}
           </span>
         ))}
       </div>

@@ -11,7 +11,7 @@ import {
   PageSection,
 } from "@patternfly/react-core";
 import { useState } from "preact/hooks";
-import type { DesktopPoolDetail } from "../../../contracts/desktop_pool.ts";
+import type { DesktopPoolDetail, PoolScheduleEntry } from "../../../contracts/desktop_pool.ts";
 import type { Machine } from "../../../contracts/machine.ts";
 import type { User } from "../../../contracts/user.ts";
 import { call } from "../../api.ts";
@@ -22,14 +22,17 @@ import { PageHead } from "../../components/page_head.tsx";
 import { PoolBar } from "../../components/pool_bar.tsx";
 import { Problem } from "../../components/problem.tsx";
 import { MachineFlags, MachineStateLabel } from "../../components/states.tsx";
-import { plural } from "../../format.ts";
+import { formatBytes, plural } from "../../format.ts";
 import { navigate } from "../../router.ts";
 import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
+import { hypervisorName } from "../../stores/places.ts";
 import { deletePool, setPoolEnabled } from "./desktop_pool_actions.ts";
 import { DesktopPoolDialog } from "./desktop_pool_dialog.tsx";
 import { EntitlementPicker, MemberPicker } from "./desktop_pool_pickers.tsx";
 import { ExplainCard } from "./explain_card.tsx";
 import { machineMenu } from "./machine_menu.ts";
+import { PoolSpreadCard } from "./pool_spread_card.tsx";
+import { entryWords } from "./schedule.ts";
 import { SessionTable } from "./session_table.tsx";
 
 type Dialog = "edit" | "machines" | "users" | null;
@@ -82,6 +85,9 @@ export function DesktopPoolPage({ id }: { id: string }) {
           </GridItem>
           <GridItem lg={5}>
             <ExplainCard pool={pool} />
+          </GridItem>
+          <GridItem>
+            <PoolSpreadCard pool={pool} />
           </GridItem>
           <GridItem lg={7}>
             <MembersCard pool={pool} onChange={() => setDialog("machines")} />
@@ -162,6 +168,13 @@ function StateCard({ pool }: { pool: DesktopPoolDetail }) {
               "After use": `the machine is ${afterUse[policy.afterUse]}`,
               "Session ends": `${plural(policy.returnAfterMinutes, "minute")} after the last sign of life`,
               Power: policy.userPower ? "users may reboot and power off" : "not for users",
+              "Warm spares": policy.spares === 0
+                ? "none"
+                : `${policy.spares.toLocaleString("en")}, of which ${
+                  pool.counts.spares.toLocaleString("en")
+                } run`,
+              Schedule: policy.schedule.length === 0 ? "none" : <ScheduleList entries={policy.schedule} />,
+              "Data disk": dataDiskWords(policy.dataDisk),
             }}
           />
         </div>
@@ -169,6 +182,21 @@ function StateCard({ pool }: { pool: DesktopPoolDetail }) {
     </Card>
   );
 }
+
+function ScheduleList({ entries }: { entries: PoolScheduleEntry[] }) {
+  return (
+    <ul className="kv-family">
+      {entries.map((entry, index) => <li key={index}>{entryWords(entry)}</li>)}
+    </ul>
+  );
+}
+
+const dataDiskWords = (policy: DesktopPoolDetail["policy"]["dataDisk"]) =>
+  policy === null
+    ? "none"
+    : `${formatBytes(policy.bytes)} for each ${
+      policy.scope === "user" ? "user, on whatever machine" : "machine"
+    }`;
 
 const memberColumns: Column<Machine>[] = [
   {
@@ -189,6 +217,14 @@ const memberColumns: Column<Machine>[] = [
     title: "User",
     render: (machine) =>
       machine.lease && <a href={`/users/${machine.lease.userId}`}>{machine.lease.username}</a>,
+  },
+  {
+    title: "Hypervisor",
+    minor: true,
+    nowrap: true,
+    render: (machine) => (
+      <a href={`/hypervisors/${machine.hypervisorId}`}>{hypervisorName(machine.hypervisorId)}</a>
+    ),
   },
 ];
 

@@ -1,15 +1,15 @@
 import { Alert, Button, Card, CardBody, CardTitle, Content, Form } from "@patternfly/react-core";
 import { useState } from "preact/hooks";
+import type { ResultOf } from "../../../contracts/api.ts";
 import type { DesktopPoolDetail } from "../../../contracts/desktop_pool.ts";
 import { call } from "../../api.ts";
 import { TextField } from "../../components/field.tsx";
+import { PlacementReasons } from "../../components/placement_reasons.tsx";
 import { InlineProblem } from "../../components/problem.tsx";
 import { useAction } from "../../stores/action.ts";
 
-interface Answer {
+interface Answer extends ResultOf<"explainAllocation"> {
   username: string;
-  machineId: string | null;
-  explanation: string;
 }
 
 /** "Why can't X get a desktop?": runs the broker dry for one user. */
@@ -73,6 +73,9 @@ export function ExplainCard({ pool }: { pool: DesktopPoolDetail }) {
               {answer.explanation}{" "}
               {answer.machineId && <a href={`/machines/${answer.machineId}`}>Show the machine</a>}
             </Alert>
+          )}
+          {answer && (
+            <PlacementReasons reasons={answer.reasons} label={`How the machines of ${pool.name} stand`} />
           )}
         </div>
       </CardBody>

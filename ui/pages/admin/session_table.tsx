@@ -1,26 +1,70 @@
+import { Button, Content } from "@patternfly/react-core";
+import { useState } from "preact/hooks";
 import type { Lease, LeaseQuery } from "../../../contracts/desktop.ts";
 import type { z } from "zod";
 import { call } from "../../api.ts";
 import { type Column, DataTable } from "../../components/data_table.tsx";
 import { ListPagination } from "../../components/list_toolbar.tsx";
-import { DesktopStateLabel } from "../../components/states.tsx";
+import { PlacementReasons } from "../../components/placement_reasons.tsx";
 import { Time } from "../../components/time.tsx";
 import { confirm } from "../../stores/confirm.ts";
 import type { ListQueryState } from "../../stores/list_query.ts";
 import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
 import { openConsole } from "../../stores/machine_actions.ts";
 import { toast, toastError } from "../../stores/toasts.ts";
+import { isLost, SessionLabels } from "./session_labels.tsx";
+
+const userColumn: Column<Lease> = {
+  title: "User",
+  render: (lease) => <a href={`/users/${lease.userId}`}>{lease.username}</a>,
+};
+
+/** The machine, and a way to ask why this one. */
+const desktopColumn = (openId: string | null, onOpen: (id: string | null) => void): Column<Lease> => ({
+  title: "Desktop",
+  render: (lease) => (
+    <span className="kv-line">
+      {lease.machine
+        ? (
+          <span>
+            <a href={`/machines/${lease.machine.id}`}>{lease.machine.name}</a>
+            {lease.hypervisorName && <span className="kv-quiet">{" on "}{lease.hypervisorName}</span>}
+          </span>
+        )
+        : <span>none yet</span>}
+      {lease.explanation && (
+        <span>
+          <Button
+            variant="link"
+            isInline
+            size="sm"
+            aria-expanded={lease.id === openId}
+            aria-label={`Why ${lease.machine?.name ?? "none"} for ${lease.username}?`}
+            onClick={() => onOpen(lease.id === openId ? null : lease.id)}
+          >
+            Why this one?
+          </Button>
+        </span>
+      )}
+    </span>
+  ),
+});
+
+/** Why this machine was chosen, and how the pool's others stood. */
+function Why({ lease }: { lease: Lease }) {
+  return (
+    <div className="kv-stack kv-why">
+      <Content component="p">{lease.explanation}</Content>
+      <PlacementReasons
+        reasons={lease.reasons}
+        label={`How the machines stood when ${lease.username} got ${lease.machine?.name ?? "none"}`}
+      />
+    </div>
+  );
+}
 
 const columns: Column<Lease>[] = [
-  { title: "User", render: (lease) => <a href={`/users/${lease.userId}`}>{lease.username}</a> },
-  {
-    title: "Desktop",
-    render: (lease) =>
-      lease.machine
-        ? <a href={`/machines/${lease.machine.id}`}>{lease.machine.name}</a>
-        : <span>none yet</span>,
-  },
-  { title: "State", render: (lease) => <DesktopStateLabel state={lease.state} /> },
+  { title: "State", render: (lease) => <SessionLabels lease={lease} /> },
   {
     title: "Desktop pool",
     minor: true,
@@ -80,6 +124,8 @@ export function SessionTable({ query, label, list }: Props) {
     } else loaded.reloadSoon();
   });
   const total = loaded.value?.total ?? 0;
+  const [openId, setOpenId] = useState<string | null>(null);
+  const all = [userColumn, desktopColumn(openId, setOpenId), ...columns];
   return (
     <>
       <DataTable
@@ -87,8 +133,10 @@ export function SessionTable({ query, label, list }: Props) {
         loaded={loaded}
         {...(list ? { list } : {})}
         columns={history
-          ? [...columns.filter(({ title }) => title !== "Last sign of life"), ...endedColumns]
-          : columns}
+          ? [...all.filter(({ title }) => title !== "Last sign of life"), ...endedColumns]
+          : all}
+        detail={(lease) =>
+          lease.id === openId ? <Why lease={lease} /> : isLost(lease) ? lease.error?.message : null}
         nameOf={(lease) => `${lease.username} on ${lease.machine?.name ?? "no desktop"}`}
         actions={(lease) =>
           lease.endedAt !== null ? [] : [

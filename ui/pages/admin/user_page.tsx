@@ -138,22 +138,22 @@ function PoolsCard({ user, onChange }: { user: User; onChange: () => void }) {
 /** Sets which pools a user may use, by changing the entitlements of each pool that differs. */
 function PoolPicker({ user, onClose, onSaved }: { user: User; onClose: () => void; onSaved: () => void }) {
   const had = user.desktopPools.map((pool) => pool.id);
-  const find = (q: string) =>
+  const find = (q = "") =>
     desktopPools.value.filter((pool) => pool.name.toLowerCase().includes(q.toLowerCase()));
   return (
     <PickerDialog
       title={`Desktop pools of ${user.username}`}
       what="desktop pool"
       chosen={had}
-      load={(paging) => {
-        const found = find(paging.q ?? "");
+      load={({ q }, paging) => {
+        const found = find(q);
         return Promise.resolve({
           total: found.length,
           items: found.slice(paging.offset, paging.offset + paging.limit)
             .map((pool) => ({ id: pool.id, title: pool.name, detail: pool.description })),
         });
       }}
-      loadAll={(q) => Promise.resolve(find(q).map((pool) => pool.id))}
+      loadAll={({ q }) => Promise.resolve(find(q).map((pool) => pool.id))}
       onSave={async (ids) => {
         const changed = [...had.filter((id) => !ids.includes(id)), ...ids.filter((id) => !had.includes(id))];
         for (const id of changed) await setEntitled(id, user.id, ids.includes(id));

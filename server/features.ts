@@ -2,6 +2,7 @@
 import type { Hono } from "hono";
 import type { App } from "./app.ts";
 import { auditRoutes } from "./audit/routes.ts";
+import { dataDiskRoutes, defineDataDiskJobs } from "./data_disks/routes.ts";
 import { desktopPoolRoutes } from "./desktop_pools/routes.ts";
 import type { Env, Handlers } from "./http/endpoint.ts";
 import { loadRoutes } from "./hypervisors/load_routes.ts";
@@ -38,6 +39,7 @@ export const allHandlers = (app: App): Handlers => ({
   ...searchRoutes(app),
   ...storageRoutes(app),
   ...uploadRoutes(app),
+  ...dataDiskRoutes(app),
   ...pendingRoutes(),
 });
 
@@ -48,4 +50,5 @@ export const plainRoutes = (app: App): Hono<Env> =>
 /** Says what the jobs of each kind do; before any job is taken up. */
 export function defineJobs(app: App): void {
   defineMachineJobs(app);
+  defineDataDiskJobs(app);
 }

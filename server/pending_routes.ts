@@ -3,10 +3,6 @@ import { AppError } from "../contracts/errors.ts";
 import type { Handlers } from "./http/endpoint.ts";
 
 const names = [
-  "enrolHypervisor",
-  "updateAgents",
-  "listDataDisks",
-  "deleteDataDisk",
   "listImages",
   "getImage",
   "cancelRollout",
@@ -21,7 +17,6 @@ const names = [
   "copyMachine",
   "flattenMachine",
   "resizeDisk",
-  "putDataDisk",
 ] as const;
 
 export const pendingRoutes = (): Handlers<typeof names[number]> =>

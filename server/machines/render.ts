@@ -2,6 +2,7 @@
 import type { Machine } from "../../contracts/machine.ts";
 import type { LiveDomain } from "../agents/connections.ts";
 import type { App } from "../app.ts";
+import { findDataDisksOf } from "../data_disks/service.ts";
 import type { MachineRow } from "../db/schema.ts";
 import { findAllMachines, findMachines, findRelations, type MachineRelations } from "./store.ts";
 
@@ -16,6 +17,7 @@ export async function renderMachines(app: App, ids?: readonly string[]): Promise
 export async function renderRows(app: App, rows: readonly MachineRow[]): Promise<Machine[]> {
   if (rows.length === 0) return [];
   const relations = await findRelations(app.db, rows);
+  const dataDisks = await findDataDisksOf(app, rows.map(({ id }) => id));
   const holds = app.jobs.holds();
   return rows.map((row) =>
     renderMachine(
@@ -24,6 +26,7 @@ export async function renderRows(app: App, rows: readonly MachineRow[]): Promise
       app.agents.domain(row.id, row.hypervisor_id),
       holds.get(row.id) ?? null,
       app.starts.placeOf(row.id),
+      dataDisks.get(row.id) ?? null,
     )
   );
 }
@@ -34,6 +37,7 @@ function renderMachine(
   live: LiveDomain | null,
   jobId: string | null,
   startsBefore: number | null,
+  dataDisk: Machine["dataDisk"],
 ): Machine {
   return {
     id: row.id,
@@ -57,7 +61,7 @@ function renderMachine(
     populatedAt: row.populated_at,
     outdated: isOutdated(row, relations.imagePaths.get(row.source_id ?? "") ?? null),
     imageVersion: null,
-    dataDisk: null,
+    dataDisk,
     keptFor: keptForOf(row, relations),
     queuedStart: startsBefore === null ? null : startsBefore + 1,
     addresses: live?.domain.addresses ?? [],

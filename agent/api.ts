@@ -6,6 +6,7 @@ import { AppError, errorInfoOf, httpStatusOf } from "../contracts/errors.ts";
 import { AgentSettings } from "../contracts/hypervisor.ts";
 import type { Agent } from "./agent.ts";
 import { disksOf, listImageFiles } from "./images/chain.ts";
+import { imageRoutes } from "./images/routes.ts";
 import { editMachine } from "./operations/edit_machine.ts";
 import { takeScreenshot } from "./operations/screenshot.ts";
 import { readBody as read, requireId } from "./requests.ts";
@@ -76,6 +77,7 @@ function makeApi(agent: Agent): Hono {
     return c.json(await agent.changeSettings(await read(c.req.raw, AgentSettings.partial())));
   });
   app.route("/", fileRoutes(host, agent.uploads));
+  app.route("/", imageRoutes(host));
   app.put("/executable", async (c) => {
     const sha256 = Sha256.safeParse(c.req.query("sha256"));
     if (!sha256.success) throw new AppError("invalid", "sha256: must be 64 lower-case hex digits.");

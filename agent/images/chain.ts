@@ -4,6 +4,7 @@ import type { DiskLayer, MachineDisk } from "../../contracts/machine.ts";
 import type { Host } from "../host.ts";
 import { readDomain } from "../libvirt/domain_xml.ts";
 import { statIfPresent } from "./files.ts";
+import { isSealed } from "./known_image.ts";
 import { type Link, walkChain } from "./links.ts";
 import { type Holder, listNames, readUses } from "./uses.ts";
 import { readVirtualBytes } from "./virtual_size.ts";
@@ -38,7 +39,20 @@ export async function assertMayStart(
   // Nothing is ever based on the overlay of a vdi, and QEMU itself refuses a base that is being written to.
   if (domain.role === "vdi") return;
   const uses = await readUses(host);
-  for (const path of paths) requireFree(domain, path, await uses.of(path), virtualSnapshot);
+  for (const path of paths) {
+    requireFree(domain, path, await uses.of(path), virtualSnapshot);
+    if (!virtualSnapshot) await requireOpen(domain, path);
+  }
+}
+
+/** A sealed version may only be looked at: QEMU as root would write to it all the same. */
+async function requireOpen(domain: Domain, path: string): Promise<void> {
+  if (!isSealed(await Deno.stat(path))) return;
+  throw new AppError(
+    "conflict",
+    `Start ${domain.name}: this version of its image is sealed. Copy the disk from its source to make a new one, ` +
+      "reopen it, or start it with a virtual snapshot.",
+  );
 }
 
 async function requireWholeChain(domain: Domain, path: string): Promise<void> {

@@ -110,6 +110,16 @@ export async function growImage(
   await qemuImg(["resize", "-q", "-f", format, path, String(virtualBytes)], `resize ${path}`, { signal });
 }
 
+/** Writes another base into an overlay's header. The base must have the same contents as the one before. */
+export async function rebaseInPlace(
+  path: string,
+  base: { path: string; format: string },
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<void> {
+  const args = ["rebase", "-u", "-f", "qcow2", "-F", base.format, "-b", base.path, path];
+  await qemuImg(args, `put ${path} on ${base.path}`, { signal });
+}
+
 /** The bytes that a qcow2 copy of an image (its whole chain) takes on disk, at most. */
 export async function measureCopyBytes(
   path: string,

@@ -1,13 +1,14 @@
 import type { z } from "zod";
-import type { CopyDiskOperation } from "../../contracts/agent.ts";
+import type { CopyDiskOperation, ImageResult } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
 import type { Host, JobOperation, Operation } from "../host.ts";
 import { copyImage } from "../images/copy_image.ts";
-import { listOwnFiles, removeIfPresent } from "../images/files.ts";
+import { imagePath, listOwnFiles, removeIfPresent, requireAbsent } from "../images/files.ts";
+import { describeImage } from "../images/image_result.ts";
 import { type IdleMachine, requireIdleMachine, requireQuiet } from "../images/idle_machine.ts";
 import { readUses } from "../images/uses.ts";
 import { readVirtualBytes } from "../images/virtual_size.ts";
-import { nextVersion, removeOldVersions } from "../images/versions.ts";
+import { nextVersion } from "../images/versions.ts";
 import { type MachineMetadata, setDisk, writeMetadata } from "../libvirt/domain_xml.ts";
 
 type Input = z.output<typeof CopyDiskOperation>;
@@ -16,11 +17,16 @@ const what = "Copy the disk";
 
 /**
  * Copies the first disk of one machine to a new version of an initial's image, then switches the initial to it.
- * Until then nothing of the initial changes; its clones stay on the version that they were populated from.
+ * Until then nothing of the initial changes; its clones stay on the version that they were populated from. Old versions
+ * stay: only the dashboard knows who may still need them.
  */
 export const copyDisk: JobOperation<Input> = { run, recover };
 
-async function run(host: Host, { fromId, toId }: Input, op: Operation): Promise<void> {
+async function run(
+  host: Host,
+  { fromId, toId, version: asked }: Input,
+  op: Operation,
+): Promise<ImageResult> {
   if (fromId === toId) throw new AppError("invalid", `${what}: source and target are the same machine.`);
   using _lock = await host.locks.hold([fromId, toId], {
     purpose: "its disk is being copied",
@@ -36,13 +42,16 @@ async function run(host: Host, { fromId, toId }: Input, op: Operation): Promise<
   ]);
   await requireQuiet(image, uses, what, op.signal);
   const from = { ...image, virtualBytes: await readVirtualBytes(image.path, image.format) };
-  const { version, path } = await nextVersion(host, target.domain, target.metadata.imageVersion);
+  const { version, path } = asked === undefined
+    ? await nextVersion(host, target.domain, target.metadata.imageVersion)
+    : { version: asked, path: imagePath(host.config.imageDir, target.domain, asked) };
+  await requireAbsent(path);
   await copyImage({ from, to: path, stage: "Copying the disk" }, op, undo);
   const metadata = { ...target.metadata, owned: true, imageVersion: version };
   await host.virsh.define(writeMetadata(setDisk(target.xml, target.disk?.target ?? null, path), metadata));
   undo.move();
   await host.domains.refresh(toId);
-  await removeOldVersions(host, toId, path);
+  return await describeImage(path, { version });
 }
 
 type BusyIds = Promise<ReadonlySet<string>>;
@@ -70,15 +79,16 @@ async function requireSource(
   return { path: disk.path, format: disk.format ?? "raw" };
 }
 
-/** Removes the half copy, and a whole one that the initial had not been switched to. */
-async function recover(host: Host, { toId }: Input): Promise<void> {
+/**
+ * Removes the half copy, and a whole one that the initial had not been switched to, where the job was told its number:
+ * an unused version may as well be one to go back to.
+ */
+async function recover(host: Host, { toId, version }: Input): Promise<void> {
   using _lock = await host.locks.hold([toId], { purpose: "an interrupted copy is being removed", by: "job" });
-  const domain = await host.domains.refresh(toId);
-  const files = await listOwnFiles(host.imageDirs(), toId);
-  const current = files.find(({ path }) => domain?.disks.some((disk) => disk.path === path));
+  await host.domains.refresh(toId);
   const uses = await readUses(host);
-  for (const { path, partial, version } of files) {
-    const abandoned = (version ?? 0) > (current?.version ?? 0) && (await uses.of(path)).length === 0;
-    if (partial || abandoned) await removeIfPresent(path);
+  for (const file of await listOwnFiles(host.imageDirs(), toId)) {
+    const abandoned = file.version === version && (await uses.of(file.path)).length === 0;
+    if (file.partial || abandoned) await removeIfPresent(file.path);
   }
 }

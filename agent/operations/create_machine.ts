@@ -3,12 +3,22 @@ import type { CreateMachineOperation, MachineSpec } from "../../contracts/agent.
 import { AppError } from "../../contracts/errors.ts";
 import type { Host, JobOperation, Operation } from "../host.ts";
 import { copyImage } from "../images/copy_image.ts";
-import { firstImagePath, partialOf, removeIfPresent, requireAbsent, requireSpace } from "../images/files.ts";
+import {
+  firstImagePath,
+  partialOf,
+  readOwnFile,
+  readVersion,
+  removeIfPresent,
+  requireAbsent,
+  requireSpace,
+} from "../images/files.ts";
 import { requireImportable, requireIso } from "../images/import_checks.ts";
 import { requireQuiet } from "../images/idle_machine.ts";
-import { readUses } from "../images/uses.ts";
+import { requireImage } from "../images/known_image.ts";
+import { readQcow2Header } from "../images/qcow2_header.ts";
+import { listNames, readUses } from "../images/uses.ts";
 import { buildDomainXml, writeMetadata } from "../libvirt/domain_xml.ts";
-import { createBlank } from "../libvirt/qemu_img.ts";
+import { createBlank, rebaseInPlace } from "../libvirt/qemu_img.ts";
 
 type Input = z.output<typeof CreateMachineOperation>;
 
@@ -30,7 +40,7 @@ async function run(host: Host, { machine, disk }: Input, op: Operation): Promise
   await using undo = new AsyncDisposableStack();
   const diskPath = await makeDisk(host, machine, disk, op, undo);
   op.signal.throwIfAborted();
-  const imageVersion = machine.role === "initial" && diskPath !== null ? 1 : 0;
+  const imageVersion = machine.role === "initial" && diskPath !== null ? readVersion(diskPath) ?? 0 : 0;
   const spec = { ...machine, mac: machine.mac ?? pickMac(host) };
   await host.virsh.define(buildDomainXml(spec, diskPath, host.facts(), { imageVersion }));
   undo.move();
@@ -47,6 +57,7 @@ async function makeDisk(
 ): Promise<string | null> {
   const path = firstImagePath(host.config.imageDir, machine);
   if (disk.kind === "none") return machine.role === "vdi" ? path : null;
+  if (disk.kind === "own") return await takeOwnFile(host, machine, disk, op.signal);
   await requireAbsent(path);
   if (disk.kind === "blank") {
     op.report({ stage: "Creating the disk" });
@@ -58,6 +69,38 @@ async function makeDisk(
   const from = await requireImportable(host, disk.path, op.signal);
   await requireQuiet(from, await readUses(host), `Import ${disk.path}`, op.signal);
   await copyImage({ from, to: path, stage: "Importing the disk" }, op, undo);
+  return path;
+}
+
+/**
+ * A file that was brought here for the machine. An overlay is put on its base's place on this host, which changes
+ * nothing of its contents. The file is not this job's: it stays when the job fails.
+ */
+async function takeOwnFile(
+  host: Host,
+  machine: MachineSpec,
+  { path, basePath }: Extract<Input["disk"], { kind: "own" }>,
+  signal: AbortSignal,
+): Promise<string> {
+  const doing = what(machine.name);
+  if (readOwnFile(host.imageDirs(), machine.id, path)?.partial !== false) {
+    throw new AppError("invalid", `${doing}: ${path} is not an image of its own.`);
+  }
+  const image = await requireImage(host, path, doing);
+  const header = await readQcow2Header(path);
+  if (image.format !== "qcow2" || !header) throw new AppError("invalid", `${doing}: ${path} is not qcow2.`);
+  if (basePath === null && header.backingName !== null) {
+    throw new AppError("invalid", `${doing}: ${path} is an overlay. Say what it is based on here.`);
+  }
+  const uses = await readUses(host);
+  const users = (await uses.of(path)).map(({ name }) => name);
+  if (users.length > 0) throw new AppError("conflict", `${doing}: ${path} is used by ${listNames(users)}.`);
+  if (basePath !== null) {
+    const base = await requireImage(host, basePath, doing);
+    await requireQuiet(base, uses, doing, signal);
+    await rebaseInPlace(path, base, { signal });
+  }
+  await requireQuiet(image, uses, doing, signal);
   return path;
 }
 
@@ -112,7 +155,8 @@ export function pickMac(host: Pick<Host, "domains">): string {
 }
 
 /** Removes the disk of a machine that did not come to be. One whose domain is there was finished just in time. */
-async function recover(host: Host, { machine }: Input): Promise<void> {
+async function recover(host: Host, { machine, disk }: Input): Promise<void> {
+  if (disk.kind === "own") return;
   using _lock = await host.locks.hold([machine.id], {
     purpose: "an interrupted creation is being undone",
     by: "job",

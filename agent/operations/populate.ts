@@ -15,9 +15,9 @@ import {
   sync,
 } from "../images/files.ts";
 import { busyReason, requireIdleMachine, requireQuiet } from "../images/idle_machine.ts";
+import { imageKey, isSealed, requireImage } from "../images/known_image.ts";
 import { readQcow2Header } from "../images/qcow2_header.ts";
 import { listNames, readUses, type Uses } from "../images/uses.ts";
-import { removeOldVersions } from "../images/versions.ts";
 import { readMetadata, setDisk, writeMetadata } from "../libvirt/domain_xml.ts";
 import { createOverlay } from "../libvirt/qemu_img.ts";
 
@@ -29,24 +29,25 @@ interface Base {
 }
 
 /**
- * Gives every vdi a new, empty overlay on the initial's current image. Each machine succeeds or fails for itself;
+ * Gives every vdi a new, empty overlay as its first disk, on the version that was asked for or on the initial's image. Each machine succeeds or fails for itself;
  * the job fails when one of them did.
  */
 export const populate: JobOperation<Input> = { run, recover };
 
-async function run(host: Host, { initialId, machineIds }: Input, op: Operation): Promise<void> {
+async function run(host: Host, { initialId, basePath, machineIds }: Input, op: Operation): Promise<void> {
   const ids = [...new Set(machineIds)];
   op.report({ stage: "Checking the machines", done: 0, total: ids.length, unit: "items" });
   const purposes = new Map(ids.map((id) => [id, host.locks.purposeOf(id)]));
   const free = ids.filter((id) => purposes.get(id) === undefined);
-  using _lock = await host.locks.hold([initialId, ...free], {
+  using _lock = await host.locks.hold([...await initialsOf(host, initialId, basePath), ...free], {
     purpose: "it is being populated",
+    sharedKeys: basePath === null ? [] : [await imageKey(basePath)],
     by: "job",
     signal: op.signal,
   });
   const listing = host.virsh.listBusy({ signal: op.signal });
   const [base, uses, busyIds] = await Promise.all([
-    requireBase(host, initialId, listing),
+    basePath === null ? requireBase(host, initialId, listing) : requireImage(host, basePath, "Populate"),
     readUses(host),
     listing,
   ]);
@@ -72,7 +73,13 @@ async function run(host: Host, { initialId, machineIds }: Input, op: Operation):
   });
   await sync(host.config.imageDir);
   requireAll(items, failures);
-  await removeOldVersions(host, initialId, base.path);
+}
+
+/** The machines that could write to the base if they were started now. */
+async function initialsOf(host: Host, initialId: string, basePath: string | null): Promise<string[]> {
+  if (basePath === null) return [initialId];
+  const { userIds } = await requireImage(host, basePath, "Populate");
+  return isSealed(await Deno.stat(basePath)) ? [] : userIds;
 }
 
 /** The initial's current image, of an initial that is off. */

@@ -9,21 +9,12 @@ import { createMachine } from "../../agent/operations/create_machine.ts";
 import { deleteMachine } from "../../agent/operations/delete_machine.ts";
 import { populate } from "../../agent/operations/populate.ts";
 import { run } from "../../lib/process.ts";
+import { fails } from "../support/fails.ts";
 import { makeIso } from "../support/iso.ts";
 import { RealHost, TestOperation } from "../support/real_host.ts";
 
 const MiB = 2 ** 20;
 const startHost = () => RealHost.start("t-img-");
-
-/** Asserts an AppError by its code and by what its message must tell. */
-const fails = (code: string, ...told: (string | RegExp)[]) => (error: unknown) => {
-  assert.ok(error instanceof AppError, `not an AppError: ${error}`);
-  assert.equal(error.code, code, error.message);
-  for (const part of told) {
-    assert.match(error.message, part instanceof RegExp ? part : new RegExp(RegExp.escape(part)));
-  }
-  return true;
-};
 
 /** A source with noise on its disk, an empty initial, and vdi machines. */
 async function makeFamily(host: RealHost, { contentBytes = 4 * MiB, vdiCount = 2 } = {}) {
@@ -37,7 +28,7 @@ async function makeFamily(host: RealHost, { contentBytes = 4 * MiB, vdiCount = 2
   const copy = (op?: TestOperation) =>
     host.run({ kind: "copy-disk", fromId: source.id, toId: initial.id }, op);
   const populate = (op?: TestOperation, machineIds = vdis.map(({ id }) => id)) =>
-    host.run({ kind: "populate", initialId: initial.id, machineIds }, op);
+    host.run({ kind: "populate", initialId: initial.id, basePath: null, machineIds }, op);
   return { source, initial, vdis, copy, populate };
 }
 
@@ -187,20 +178,27 @@ Deno.test("copy-disk gives the initial the source's contents as a new version", 
   assert.match(host.diskPath(initial.id), /\.v2\.qcow2$/);
 });
 
-Deno.test("copy-disk keeps the versions that are in use and one to go back to", async () => {
+Deno.test("copy-disk writes the version it was told to, keeps all others and tells what it made", async () => {
   await using host = await startHost();
-  const { initial, vdis, copy, populate } = await makeFamily(host);
-  const versions = async () =>
-    (await host.imageFiles()).filter((name) => name.includes(initial.id.slice(0, 8)))
-      .map((name) => /\.v\d+/.exec(name)?.[0]);
+  const { source, initial, copy, populate } = await makeFamily(host);
   await copy();
   await populate();
-  await copy();
-  await copy();
-  assert.deepEqual(await versions(), [".v1", ".v2", ".v3"], "v1 is the base of clones, v2 the way back");
+  const op = await copy();
+  const copyTo = (version: number) =>
+    host.run({ kind: "copy-disk", fromId: source.id, toId: initial.id, version });
+  assert.equal(op.result?.path, host.diskPath(initial.id));
+  assert.partialDeepStrictEqual(op.result, {
+    version: 2,
+    format: "qcow2",
+    virtualBytes: 8 * MiB,
+    sha256: null,
+  });
+  assert.equal((await copyTo(7)).result?.version, 7);
+  await assert.rejects(copyTo(2), fails("conflict", ".v2.qcow2", "exists"));
   await populate();
-  assert.deepEqual(await versions(), [".v2", ".v3"], "v1 goes once nothing is based on it");
-  assert.equal(host.domain(vdis[0]!.id).disks[0]?.backingPath, host.diskPath(initial.id));
+  const versions = (await host.imageFiles()).filter((name) => name.includes(initial.id.slice(0, 8)))
+    .map((name) => /\.v\d+/.exec(name)?.[0]);
+  assert.deepEqual(versions, [".v1", ".v2", ".v7"]);
 });
 
 Deno.test("copy-disk refuses a running source and names it", async () => {
@@ -268,12 +266,18 @@ Deno.test("copy-disk's recover removes what a killed agent left, and only that",
   await using host = await startHost();
   const { source, initial, copy } = await makeFamily(host, { vdiCount: 0 });
   await copy();
-  const files = await host.imageFiles();
   const image = host.diskPath(initial.id);
-  await Deno.writeTextFile(image.replace(".v1.", ".v2."), "whole, but the initial was not switched to it");
-  await Deno.writeTextFile(`${image.replace(".v1.", ".v3.")}.partial`, "half");
-  await copyDisk.recover(host, { kind: "copy-disk", fromId: source.id, toId: initial.id });
-  assert.deepEqual(await host.imageFiles(), files);
+  const version = (number: number) => image.replace(".v1.", `.v${number}.`);
+  await Deno.copyFile(image, version(2));
+  const files = await host.imageFiles();
+  await Deno.writeTextFile(version(4), "whole, but the initial was not switched to it");
+  await Deno.writeTextFile(`${version(5)}.partial`, "half");
+  const job = { kind: "copy-disk", fromId: source.id, toId: initial.id } as const;
+  await copyDisk.recover(host, { ...job, version: 4 });
+  assert.deepEqual(await host.imageFiles(), files, "an unused version 2 is a way back");
+  await copyDisk.recover(host, { ...job, version: 1 });
+  await copyDisk.recover(host, job);
+  assert.deepEqual(await host.imageFiles(), files, "the initial was switched to version 1 in time");
 });
 
 Deno.test("populate gives each vdi an empty overlay on the initial's image, again and again", async () => {
@@ -460,7 +464,12 @@ Deno.test("recover() of each operation removes what is half made and nothing els
   const [vdi] = vdis;
   const files = await host.imageFiles();
   await Deno.writeTextFile(`${host.diskPath(vdi!.id)}.partial`, "half an overlay");
-  await populate.recover(host, { kind: "populate", initialId: initial.id, machineIds: [vdi!.id] });
+  await populate.recover(host, {
+    kind: "populate",
+    initialId: initial.id,
+    basePath: null,
+    machineIds: [vdi!.id],
+  });
   assert.deepEqual(await host.imageFiles(), files);
 
   const blank = { kind: "blank", bytes: MiB } as const;

@@ -492,6 +492,13 @@ export const api = {
     body: PowerRequest,
     result: z.object({ machine: Machine }),
   }),
+  releaseMachine: endpoint("POST", "/api/machines/:id/release", {
+    access: "operator",
+    tag: "machines",
+    summary:
+      "Let go of a machine that is kept for the user who lost it (keptFor): it is returned by its pool's policy",
+    result: z.object({ machine: Machine }),
+  }),
   copyDisk: endpoint("POST", "/api/machines/:id/copy-disk", {
     access: "operator",
     tag: "images",

@@ -15,6 +15,8 @@ function after(afterUse: AfterUse, overrides: Partial<NonNullable<LeaseDetail["m
       virtualSnapshot: false,
       hypervisorId: "h",
       hypervisorName: "h",
+      memoryMiB: 1024,
+      vcpus: 1,
       ...overrides,
     },
   });

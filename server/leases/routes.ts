@@ -1,6 +1,8 @@
 import type { App } from "../app.ts";
 import type { Handlers } from "../http/endpoint.ts";
 import { answerVvFile } from "../http/vv_answer.ts";
+import { getMachine } from "../machines/service.ts";
+import { releaseKept } from "./lost.ts";
 import {
   connectMyDesktop,
   endLease,
@@ -11,9 +13,13 @@ import {
   powerMyDesktop,
 } from "./service.ts";
 
-export const leaseRoutes = (app: App): Handlers<"listLeases" | "endLease"> => ({
+export const leaseRoutes = (app: App): Handlers<"listLeases" | "endLease" | "releaseMachine"> => ({
   listLeases: ({ query }) => listLeases(app, query),
   endLease: async ({ id, actor }) => void await endLease(app, id, actor),
+  releaseMachine: async ({ id, actor }) => {
+    await releaseKept(app, id, actor);
+    return { machine: await getMachine(app, id) };
+  },
 });
 
 type MyName =

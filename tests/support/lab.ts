@@ -40,6 +40,8 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const { machines: count = 3, users: userCount = 2, policy, virtualSnapshot = false, agent: agentOptions } =
     options;
   const agent = new FakeAgent(agentOptions);
+  // Room for all of them at once.
+  agent.facts = { ...agent.facts, cpus: Math.max(8, count), memoryMiB: Math.max(65_536, count * 4096) };
   const board = await startTestDashboard({ bootTimes: quickBoot, ...options, agents: { hv1: agent } });
   const { admin } = board;
   const machines = await makeDesktops(board, count, virtualSnapshot);

@@ -1,6 +1,14 @@
 /** The dashboard's API, typed by the one table in contracts/api.ts. */
-import { api, type BodyOf, type EndpointName, type QueryOf, type ResultOf } from "../contracts/api.ts";
+import {
+  api,
+  type BodyOf,
+  type EndpointName,
+  plainPaths,
+  type QueryOf,
+  type ResultOf,
+} from "../contracts/api.ts";
 import { AppError, ErrorBody, type ErrorInfo } from "../contracts/errors.ts";
+import { Upload } from "../contracts/storage.ts";
 
 /** A refused or failed request; `requestId` finds it in the dashboard's log. */
 export class RequestError extends AppError {
@@ -58,18 +66,45 @@ export async function fetchText(method: "GET" | "POST", url: string, signal?: Ab
   return (await send(method, url, { signal })).text();
 }
 
-async function send(
+/** Sends one piece of an upload; resolves to what the dashboard has of it then. */
+export async function sendPiece(
+  uploadId: string,
+  offset: number,
+  bytes: Uint8Array,
+  signal?: AbortSignal,
+): Promise<Upload> {
+  const response = await request("PATCH", plainPaths.uploadPiece(uploadId), {
+    headers: { "content-type": "application/octet-stream", "upload-offset": String(offset) },
+    body: bytes as BodyInit,
+    signal: signal ?? null,
+  });
+  const answer = await response.json().catch(() => {
+    throw new RequestError({
+      code: "unavailable",
+      message: "The connection was lost before the answer was whole.",
+    });
+  });
+  return Upload.parse(answer.upload);
+}
+
+function send(
   method: string,
   url: string,
   options: { body?: unknown; signal?: AbortSignal },
 ): Promise<Response> {
-  const response = await fetch(url, {
-    method,
-    credentials: "same-origin",
+  return request(method, url, {
     headers: options.body === undefined ? {} : { "content-type": "application/json" },
     body: options.body === undefined ? null : JSON.stringify(options.body),
     signal: options.signal ?? null,
-  }).catch((cause) => {
+  });
+}
+
+async function request(
+  method: string,
+  url: string,
+  options: Pick<RequestInit, "headers" | "body" | "signal">,
+): Promise<Response> {
+  const response = await fetch(url, { method, credentials: "same-origin", ...options }).catch((cause) => {
     if (options.signal?.aborted) throw cause;
     throw new RequestError({
       code: "unavailable",

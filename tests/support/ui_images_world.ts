@@ -15,6 +15,7 @@ export function addImages(world: World): void {
   if (!office || !lab || !cad || !kiosk) return;
   addCopying(world, lab);
   cad.versions.unshift(versionOf(world, cad, 4, { state: "draft", booted: true, note: "New CAD release" }));
+  cad.checklist = checklistOf(world, cad);
   failCopy(kiosk.versions[1]!);
   startRollout(world, office);
   world.dataDisks = dataDisksOf(world);
@@ -44,9 +45,10 @@ function imageOf(world: World, initial: Machine, n: number): Image {
       pinned: number === 1 && n === 0,
     })
   );
+  const behind = clonesOf(world, image).filter((one) => one.outdated && one.populatedAt !== null);
   setCurrent(world, image, image.versions[0]!);
-  for (const machine of clonesOf(world, image)) {
-    if (machine.outdated) machine.imageVersion = { id: image.versions[1]!.id, number: 2 };
+  for (const machine of behind) {
+    Object.assign(machine, { outdated: true, imageVersion: { id: image.versions[1]!.id, number: 2 } });
   }
   countVersions(world, image);
   image.checklist = checklistOf(world, image);
@@ -287,7 +289,9 @@ function filesOf(world: World, hypervisorId: string): StorageFile[] {
     if (machine.role === "vdi" && machine.imageVersion === null) continue;
     const image = world.images.find((one) => one.id === machine.sourceId);
     files.push(fileOf(`${imageDir}/${machine.name}.qcow2`, machine.role === "vdi" ? "overlay" : "disk", {
-      allocatedBytes: machine.role === "vdi" ? (Number(machine.id.slice(-3)) % 30 + 1) * GiB / 10 : 14 * GiB,
+      allocatedBytes: machine.role === "vdi"
+        ? (Number(machine.id.slice(-3)) % 30 + 1) * 100 * 1024 ** 2
+        : 14 * GiB,
       ...(image && machine.imageVersion
         ? { backingPath: `${imageDir}/${image.name}.v${machine.imageVersion.number}.qcow2` }
         : {}),

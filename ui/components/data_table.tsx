@@ -29,9 +29,11 @@ export interface Column<Row> {
   nowrap?: boolean;
 }
 
-export interface Selection {
+export interface Selection<Row> {
   ids: ReadonlySet<string>;
   toggle: (ids: string[], on: boolean) => void;
+  /** Rows that it refuses can't be ticked; all can when it is left out. */
+  selectable?: (row: Row) => boolean;
 }
 
 interface Props<Row extends { id: string | number }> {
@@ -39,7 +41,7 @@ interface Props<Row extends { id: string | number }> {
   loaded: Pick<Loaded<{ items: Row[] }>, "value" | "error" | "loading" | "reload">;
   columns: Column<Row>[];
   list?: ListQueryState;
-  selection?: Selection;
+  selection?: Selection<Row>;
   actions?: (row: Row) => IAction[];
   nameOf: (row: Row) => string;
   /** Below a row, across all columns. */
@@ -107,8 +109,11 @@ function HeadCell<Row>({ column, list }: { column: Column<Row>; list: ListQueryS
   );
 }
 
-function SelectAllHeader<Row extends { id: string | number }>(props: { rows: Row[]; selection: Selection }) {
-  const ids = props.rows.map((row) => String(row.id));
+function SelectAllHeader<Row extends { id: string | number }>(
+  props: { rows: Row[]; selection: Selection<Row> },
+) {
+  const { selectable = () => true } = props.selection;
+  const ids = props.rows.filter(selectable).map((row) => String(row.id));
   const all = ids.length > 0 && ids.every((id) => props.selection.ids.has(id));
   return (
     <Th
@@ -126,7 +131,7 @@ interface RowProps<Row extends { id: string | number }> {
   row: Row;
   index: number;
   columns: Column<Row>[];
-  selection: Selection | undefined;
+  selection: Selection<Row> | undefined;
   actions: ((row: Row) => IAction[]) | undefined;
   nameOf: (row: Row) => string;
   detail: ((row: Row) => ReactNode) | undefined;
@@ -144,6 +149,7 @@ function DataRow<Row extends { id: string | number }>(props: RowProps<Row>) {
             select={{
               rowIndex: index,
               isSelected: selection.ids.has(id),
+              isDisabled: selection.selectable?.(row) === false,
               onSelect: (_, on) => selection.toggle([id], on),
             }}
           />

@@ -14,6 +14,8 @@ interface Props {
   /** Off while what was typed can't be right. */
   canSubmit?: boolean;
   variant?: "small" | "medium" | "large";
+  /** What is done can't be taken back. */
+  danger?: boolean;
   /** Paths of the fields that show their own errors; any other error is shown above the form. */
   fields?: string[];
 }
@@ -32,7 +34,11 @@ export function FormDialog(props: Props) {
       aria-labelledby="form-dialog-title"
       elementToFocus={`#${formId} :is(input, select, textarea):not(:disabled)`}
     >
-      <ModalHeader title={title} labelId="form-dialog-title" />
+      <ModalHeader
+        title={title}
+        labelId="form-dialog-title"
+        {...(props.danger ? { titleIconVariant: "warning" as const } : {})}
+      />
       <ModalBody>
         <Form
           id={formId}
@@ -54,6 +60,7 @@ export function FormDialog(props: Props) {
         <Button
           type="submit"
           form={formId}
+          variant={props.danger ? "danger" : "primary"}
           isLoading={action.busy}
           isDisabled={!canSubmit || action.busy}
         >

@@ -16,6 +16,7 @@ import { connection, reconnectNow } from "../events.ts";
 import { location } from "../router.ts";
 import { isAdmin } from "../stores/session.ts";
 import { AppMasthead } from "./app_masthead.tsx";
+import { DialogHost } from "./dialog_host.tsx";
 
 interface Place {
   path: string;
@@ -26,9 +27,11 @@ interface Place {
 const places: Place[] = [
   { path: "/overview", title: "Overview" },
   { path: "/machines", title: "Machines" },
+  { path: "/images", title: "Images" },
   { path: "/desktop-pools", title: "Desktop pools" },
   { path: "/sessions", title: "Sessions" },
   { path: "/hypervisors", title: "Hypervisors" },
+  { path: "/storage", title: "Storage" },
   { path: "/users", title: "Users" },
   { path: "/jobs", title: "Jobs" },
   { path: "/audit", title: "Audit", adminOnly: true },
@@ -55,6 +58,7 @@ export function Shell({ children }: { children: ReactNode }) {
     >
       <ConnectionLost />
       {children}
+      <DialogHost />
     </Page>
   );
 }

@@ -17,8 +17,10 @@ import type { Hypervisor } from "../../contracts/hypervisor.ts";
 import type { JobState } from "../../contracts/job.ts";
 import type { Machine, MachineState, Role } from "../../contracts/machine.ts";
 
+import { formatExact } from "../format.ts";
+
 type Color = "green" | "red" | "blue" | "grey" | "orange" | "purple" | "teal" | "yellow";
-interface Look {
+export interface Look {
   text: string;
   color: Color;
   icon: ComponentType;
@@ -64,7 +66,7 @@ export const machineStateText = (state: MachineState) => machineLooks[state].tex
 export const jobStateText = (state: JobState) => jobLooks[state].text;
 export const pendingText = (action: string) => pendingTexts[action] ?? action;
 
-function StateLabel({ look, title }: { look: Look; title?: string | undefined }) {
+export function StateLabel({ look, title }: { look: Look; title?: string | undefined }) {
   const Icon = look.icon;
   return <Label isCompact color={look.color} icon={<Icon />} title={title}>{look.text}</Label>;
 }
@@ -122,8 +124,36 @@ export function MachineFlags({ machine }: { machine: Machine }) {
         <Label isCompact color="yellow" title="It has no disk yet: populate it">Not populated</Label>
       )}
       {machine.outdated && (
-        <Label isCompact color="yellow" title="Its disk is on an older version of the image: populate it">
-          Outdated
+        <Label
+          isCompact
+          color="yellow"
+          title={machine.lease
+            ? "Its disk is on another version than the current one; it moves when its user leaves"
+            : "Its disk is on another version than the current one: publish again or populate it"}
+        >
+          {machine.imageVersion ? `On version ${machine.imageVersion.number}` : "Outdated"}
+        </Label>
+      )}
+      {machine.keptFor && (
+        <Label
+          isCompact
+          color="purple"
+          icon={<UserIcon />}
+          title={`Kept until ${
+            formatExact(machine.keptFor.until)
+          }: their hypervisor was lost while they worked on it`}
+        >
+          Kept for {machine.keptFor.username}
+        </Label>
+      )}
+      {machine.queuedStart !== null && (
+        <Label
+          isCompact
+          color="blue"
+          icon={<InProgressIcon />}
+          title="Its hypervisor starts few machines at once"
+        >
+          Place {machine.queuedStart} in the queue of starts
         </Label>
       )}
     </>

@@ -16,7 +16,7 @@ export interface ListQueryState {
 
 export const perPageChoices = [20, 50, 100, 200];
 const key = "kvm-vdi.rows-per-page";
-const arranging = ["page", "perPage", "sort", "order", "view"];
+const arranging = ["page", "perPage", "sort", "order", "view", "watch"];
 
 function storedPerPage(): number {
   const stored = Number(globalThis.localStorage?.getItem(key));

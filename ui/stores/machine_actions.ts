@@ -144,41 +144,6 @@ export async function bulkMachines(machines: Machine[], action: BulkAction): Pro
   }
 }
 
-/** Deletes one machine, after a question that names what is lost. */
-export async function deleteMachine(machine: Machine): Promise<boolean> {
-  const typed = machine.role === "initial" || machine.role === "source" || machine.role === "simple";
-  const agreed = await confirm({
-    title: `Delete ${machine.name}?`,
-    body: `The machine and its disks are deleted for good.${inUseText([machine])}`,
-    confirmText: "Delete",
-    danger: true,
-    ...(typed ? { typed: machine.name } : {}),
-  });
-  if (!agreed) return false;
-  return await runJob(
-    `Could not delete ${machine.name}`,
-    `${machine.name} deleted`,
-    () => call("deleteMachine", { params: { id: machine.id } }),
-  );
-}
-
-/** Copies the source's disk to an initial, after a question. */
-export async function copyDisk(initial: Machine): Promise<void> {
-  const agreed = await confirm({
-    title: `Copy the source's disk to ${initial.name}?`,
-    body:
-      "The image is replaced when the copy is whole. Its desktops stay on the old image until you populate " +
-      "them. The source must be shut off.",
-    confirmText: "Copy disk",
-  });
-  if (!agreed) return;
-  await runJob(
-    `Could not copy the disk to ${initial.name}`,
-    `${initial.name} has the source's disk`,
-    () => call("copyDisk", { params: { id: initial.id } }),
-  );
-}
-
 /** Recreates the overlays of all desktops of an initial, or of the one vdi. */
 export async function populate(machine: Machine): Promise<void> {
   const agreed = await confirm({
@@ -186,8 +151,8 @@ export async function populate(machine: Machine): Promise<void> {
       ? `Populate the ${plural(machine.cloneCount, "desktop")} of ${machine.name}?`
       : `Populate ${machine.name}?`,
     body:
-      "The disks are made anew from the image: everything written on them since the last populate is lost. " +
-      "Running machines are refused.",
+      "The disks are made anew from the current version of the image: everything written on them since the last " +
+      "populate is lost; personal data disks stay. Running machines are refused.",
     confirmText: "Populate",
     danger: true,
   });
@@ -199,7 +164,8 @@ export async function populate(machine: Machine): Promise<void> {
   );
 }
 
-async function runJob(
+/** Starts a job, says at once why it was refused or later how it ended. Resolves to whether it was started. */
+export async function runJob(
   failure: string,
   success: string,
   start: () => Promise<{ job: Parameters<typeof followJob>[0] }>,

@@ -10,9 +10,15 @@ const placeOf = ({ name, role, state, hypervisorId, sourceId, desktopPools, leas
  */
 export class MachineNews {
   readonly #places = new Map<string, string>();
+  readonly #placeOf: (machine: Machine) => string;
+
+  /** `place` picks what matters to the page, if it is something else than where a list shows the machine. */
+  constructor(place: (machine: Machine) => string = placeOf) {
+    this.#placeOf = place;
+  }
 
   isNews(machine: Machine): boolean {
-    const place = placeOf(machine);
+    const place = this.#placeOf(machine);
     if (this.#places.get(machine.id) === place) return false;
     this.#places.set(machine.id, place);
     return true;

@@ -17,7 +17,17 @@ const layerWords: Record<Layer["kind"], { title: string; help: string }> = {
 
 /** The machine's disks, each drawn as its chain of files from the layer that is written to down to the base. */
 export function MachineDisks({ machine }: { machine: Machine }) {
-  const key = `${machine.id} ${machine.state} ${machine.populatedAt} ${machine.jobId} ${machine.iso}`;
+  const key = [
+    machine.id,
+    machine.state,
+    machine.populatedAt,
+    machine.jobId,
+    machine.iso,
+    machine.imageVersion?.id,
+    machine.dataDisk?.bytes,
+    machine.diskBytes,
+    machine.hypervisorId,
+  ].join(" ");
   const loaded = useLoad(key, (signal) => call("getMachineDisks", { params: { id: machine.id }, signal }));
   const disks = loaded.value?.items;
   return (
@@ -42,7 +52,7 @@ function noDisks({ role }: Machine): string {
 }
 
 function Chain({ disk, machine }: { disk: MachineDisk; machine: Machine }) {
-  const what = disk.device === "cdrom" ? "CD-ROM" : "Disk";
+  const what = disk.device === "cdrom" ? "CD-ROM" : isDataDisk(disk) ? "Data disk" : "Disk";
   return (
     <figure className="kv-chain">
       <figcaption>
@@ -52,7 +62,7 @@ function Chain({ disk, machine }: { disk: MachineDisk; machine: Machine }) {
       <ol>
         {disk.chain.map((layer, index) => (
           <li key={layer.path} className={`kv-layer kv-layer-${layer.kind}`}>
-            <LayerTitle layer={layer} isBase={index > 0} machine={machine} cdrom={disk.device === "cdrom"} />
+            <LayerTitle layer={layer} isBase={index > 0} machine={machine} disk={disk} />
             <span className="kv-path">{layer.path}</span>
             {layer.kind !== "missing" && (
               <small>
@@ -66,25 +76,50 @@ function Chain({ disk, machine }: { disk: MachineDisk; machine: Machine }) {
   );
 }
 
-function LayerTitle(props: { layer: Layer; isBase: boolean; machine: Machine; cdrom: boolean }) {
-  const { layer, isBase, machine, cdrom } = props;
-  const words = layerWords[layer.kind];
-  const ofInitial = isBase && layer.kind === "image" && machine.role === "vdi";
-  const title = cdrom ? "ISO image" : ofInitial ? "Image of the initial" : words.title;
+/** The agent gives personal data disks this ending. */
+const isDataDisk = (disk: MachineDisk) => disk.chain[0]?.path.endsWith(".data.qcow2") ?? false;
+
+interface LayerProps {
+  layer: Layer;
+  isBase: boolean;
+  machine: Machine;
+  disk: MachineDisk;
+}
+
+function LayerTitle(props: LayerProps) {
+  const { layer } = props;
+  const { title, help, href } = wordsOf(props);
+  const color = layer.kind === "missing" ? "red" : href ? "teal" : "blue";
   return (
     <span className="kv-labels">
-      <Label
-        isCompact
-        variant="outline"
-        color={layer.kind === "missing" ? "red" : ofInitial ? "teal" : "blue"}
-      >
-        {title}
-      </Label>
-      {!cdrom && (
-        <span className="kv-quiet">
-          {ofInitial ? "read only; shared by all desktops of it" : words.help}
-        </span>
-      )}
+      <Label isCompact variant="outline" color={color} {...(href ? { href } : {})}>{title}</Label>
+      {help && <span className="kv-quiet">{help}</span>}
     </span>
   );
+}
+
+function wordsOf(
+  { layer, isBase, machine, disk }: LayerProps,
+): { title: string; help: string; href?: string } {
+  if (layer.kind === "missing") return layerWords.missing;
+  if (disk.device === "cdrom") return { title: "ISO image", help: "" };
+  if (isDataDisk(disk)) {
+    return { title: "Personal data", help: "stays through populate and virtual snapshots" };
+  }
+  const number = machine.imageVersion?.number;
+  if (isBase && layer.kind === "image" && machine.role === "vdi") {
+    return {
+      title: number === undefined ? "Image of the initial" : `Version ${number} of the image`,
+      help: machine.outdated ? "read only; not the current one" : "read only; shared by all desktops on it",
+      href: `/images/${machine.sourceId}`,
+    };
+  }
+  if (layer.kind === "image" && machine.role === "initial" && number !== undefined) {
+    return {
+      title: `Version ${number}`,
+      help: "what the initial boots from; written only while it is a draft",
+      href: `/images/${machine.id}`,
+    };
+  }
+  return layerWords[layer.kind];
 }

@@ -5,7 +5,8 @@ import { call } from "../../api.ts";
 import { MachineStateLabel, roleHelp, RoleLabel } from "../../components/states.tsx";
 import { plural } from "../../format.ts";
 import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
-import { copyDisk, populate } from "../../stores/machine_actions.ts";
+import { populate } from "../../stores/machine_actions.ts";
+import { openCopyDisk } from "./copy_disk_dialog.tsx";
 
 const shown = 12;
 
@@ -95,7 +96,7 @@ function FamilyActions({ machine }: { machine: Machine }) {
       <Button
         variant="secondary"
         isDisabled={busy || machine.sourceId === null}
-        onClick={() => void copyDisk(machine)}
+        onClick={() => openCopyDisk(machine)}
       >
         Copy disk from source
       </Button>
@@ -106,6 +107,7 @@ function FamilyActions({ machine }: { machine: Machine }) {
       >
         Populate
       </Button>
+      <Button variant="secondary" component="a" href={`/images/${machine.id}`}>Versions</Button>
       <Button variant="secondary" component="a" href={`/machines/new?role=vdi&sourceId=${machine.id}`}>
         New desktops
       </Button>

@@ -2,7 +2,7 @@
 import type { ImageFile } from "../../../contracts/hypervisor.ts";
 import { call } from "../../api.ts";
 import { formatBytes } from "../../format.ts";
-import { useLoad } from "../../stores/load.ts";
+import { useEvents, useLoad } from "../../stores/load.ts";
 import { hypervisors } from "../../stores/places.ts";
 
 interface Option {
@@ -15,6 +15,13 @@ export function useImageFiles(hypervisorId: string): ImageFile[] {
   const loaded = useLoad(hypervisorId, async (signal) => {
     if (!hypervisorId) return [];
     return (await call("listImageFiles", { params: { id: hypervisorId }, signal })).items;
+  });
+  useEvents((event) => {
+    if (
+      event.type === "upload" && event.upload.hypervisorId === hypervisorId && event.upload.state === "done"
+    ) {
+      loaded.reload();
+    }
   });
   return loaded.value ?? [];
 }

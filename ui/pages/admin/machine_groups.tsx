@@ -23,8 +23,9 @@ import { useAction } from "../../stores/action.ts";
 import { openJobOf } from "../../stores/live.ts";
 import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
 import { MachineNews } from "../../stores/machine_news.ts";
-import { allMachines, bulkMachines, copyDisk, populate } from "../../stores/machine_actions.ts";
+import { allMachines, bulkMachines, populate } from "../../stores/machine_actions.ts";
 import { ActionMenu } from "./bulk_bar.tsx";
+import { openCopyDisk } from "./copy_disk_dialog.tsx";
 import { machineColumns } from "./machine_columns.tsx";
 import { machineMenu } from "./machine_menu.ts";
 
@@ -116,7 +117,7 @@ function Group({ initial, source }: { initial: Machine; source: Machine | undefi
                 variant="secondary"
                 size="sm"
                 isDisabled={initial.jobId !== null || initial.sourceId === null}
-                onClick={() => void copyDisk(initial)}
+                onClick={() => openCopyDisk(initial)}
               >
                 Copy disk
               </Button>

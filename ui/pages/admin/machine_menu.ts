@@ -1,11 +1,13 @@
 import type { IAction } from "@patternfly/react-table";
 import type { Machine } from "../../../contracts/machine.ts";
 import { navigate } from "../../router.ts";
+import { hypervisors } from "../../stores/places.ts";
+import { openCopyDisk } from "./copy_disk_dialog.tsx";
+import { openDeletion } from "./machine_deletion_dialog.tsx";
+import { flatten, openCopy, openDataDisk, openMove, openResize } from "./machine_disk_dialogs.tsx";
 import {
   allowedPower,
   changeMachine,
-  copyDisk,
-  deleteMachine,
   kickViewers,
   openConsole,
   openInViewer,
@@ -31,6 +33,8 @@ export function machineMenu(machine: Machine, onDeleted?: () => void): IAction[]
       : []),
     ...imageActions(machine, busy),
     { isSeparator: true },
+    ...diskActions(machine, busy),
+    { isSeparator: true },
     {
       title: machine.maintenance ? "End maintenance" : "Set to maintenance",
       onClick: () => void changeMachine(machine, { maintenance: !machine.maintenance }),
@@ -48,7 +52,7 @@ export function machineMenu(machine: Machine, onDeleted?: () => void): IAction[]
       title: "Delete",
       isDanger: true,
       isDisabled: busy || machine.locked,
-      onClick: () => void deleteMachine(machine).then((asked) => asked && onDeleted?.()),
+      onClick: () => openDeletion(machine, onDeleted),
     },
   ];
 }
@@ -65,8 +69,9 @@ function imageActions(machine: Machine, busy: boolean): IAction[] {
       {
         title: "Copy disk from source",
         isDisabled: busy || machine.sourceId === null,
-        onClick: () => void copyDisk(machine),
+        onClick: () => openCopyDisk(machine),
       },
+      { title: "Versions", onClick: () => navigate(`/images/${machine.id}`) },
       {
         title: "Populate desktops",
         isDisabled: busy || machine.cloneCount === 0,
@@ -82,4 +87,31 @@ function imageActions(machine: Machine, busy: boolean): IAction[] {
     return [{ title: "Populate", isDisabled: busy, onClick: () => void populate(machine) }];
   }
   return [];
+}
+
+/** What changes where and how large a machine's disks are. They must not be in use meanwhile. */
+function diskActions(machine: Machine, busy: boolean): IAction[] {
+  const inUse = busy || (machine.state !== "shut-off" && machine.state !== "crashed");
+  const alone = hypervisors.value.length < 2;
+  const noDisk = machine.diskBytes === null;
+  return [
+    {
+      title: "Move to another hypervisor",
+      isDisabled: inUse || alone || machine.role === "initial",
+      onClick: () => openMove(machine),
+    },
+    ...(machine.role === "initial"
+      ? []
+      : [{ title: "Copy machine", isDisabled: inUse || noDisk, onClick: () => openCopy(machine) }]),
+    ...(machine.role === "vdi"
+      ? [
+        { title: "Make stand-alone", isDisabled: inUse || noDisk, onClick: () => void flatten(machine) },
+        ...(machine.dataDisk?.scope === "user" ? [] : [{
+          title: machine.dataDisk ? "Make data disk larger" : "Add data disk",
+          isDisabled: inUse,
+          onClick: () => openDataDisk(machine),
+        }]),
+      ]
+      : [{ title: "Make disk larger", isDisabled: inUse || noDisk, onClick: () => openResize(machine) }]),
+  ];
 }

@@ -176,6 +176,10 @@ function FactsCard({ machine }: { machine: Machine }) {
             vCPUs: cpuText(machine),
             Memory: memoryText(machine),
             Disk: formatBytes(machine.diskBytes),
+            "Data disk": dataDiskText(machine),
+            "Image version": machine.role === "vdi" || machine.role === "initial"
+              ? <VersionFact machine={machine} />
+              : null,
             Network: machine.network,
             MAC: machine.mac ? <code>{machine.mac}</code> : "–",
             Addresses: machine.addresses.join(", ") || "–",
@@ -184,6 +188,15 @@ function FactsCard({ machine }: { machine: Machine }) {
             ISO: machine.iso ? <span className="kv-path">{machine.iso}</span> : "none",
             Populated: machine.role === "vdi" ? <Time at={machine.populatedAt} /> : null,
             State: machine.stateReason,
+            "Kept for": machine.keptFor && (
+              <>
+                <a href={`/users/${machine.keptFor.userId}`}>{machine.keptFor.username}</a>, until{" "}
+                <Time at={machine.keptFor.until} />
+              </>
+            ),
+            Start: machine.queuedStart === null
+              ? null
+              : `waits for its hypervisor: place ${machine.queuedStart} in the queue`,
             Created: <Time at={machine.createdAt} />,
           }}
         />
@@ -191,6 +204,30 @@ function FactsCard({ machine }: { machine: Machine }) {
       </CardBody>
     </Card>
   );
+}
+
+/** Which version of the image the machine is on, and when it moves if that is not the current one. */
+function VersionFact({ machine }: { machine: Machine }) {
+  const { imageVersion, role, outdated, lease } = machine;
+  if (!imageVersion) return <>–</>;
+  const image = role === "initial" ? machine.id : machine.sourceId;
+  const words = !outdated
+    ? role === "vdi" ? ", the current one" : ""
+    : lease
+    ? `; it moves to the current one when ${lease.username} leaves`
+    : "; it moves to the current one when it is populated";
+  return (
+    <>
+      <a href={`/images/${image}`}>version {imageVersion.number}</a>
+      {words}
+    </>
+  );
+}
+
+function dataDiskText({ dataDisk, role, lease }: Machine): string | null {
+  if (!dataDisk) return role === "vdi" ? "none" : null;
+  const owner = dataDisk.scope === "machine" ? "the machine's" : lease ? `of ${lease.username}` : "a user's";
+  return `${formatBytes(dataDisk.bytes)}, ${owner}`;
 }
 
 const cpuText = ({ vcpus, cpuPercent }: Machine) =>

@@ -13,6 +13,7 @@ import { call } from "../../api.ts";
 import { DataTable } from "../../components/data_table.tsx";
 import { type Filter, ListPagination, ListToolbar } from "../../components/list_toolbar.tsx";
 import { PageHead } from "../../components/page_head.tsx";
+import { WatchedJob } from "../../components/watched_job.tsx";
 import { machineStateText, roleTexts } from "../../components/states.tsx";
 import { location, setQuery } from "../../router.ts";
 import { type ListQueryState, useListQuery } from "../../stores/list_query.ts";
@@ -127,8 +128,10 @@ function MachineTable() {
   const total = loaded.value?.total ?? 0;
   const selectMatching = async () =>
     setSelected(new Map((await allMachines(query)).map((machine) => [machine.id, machine])));
+  const watched = list.filter("watch");
   return (
     <>
+      {watched && <WatchedJob id={watched} onClose={() => setQuery({ watch: null })} />}
       <ListToolbar
         list={list}
         total={loaded.value?.total}

@@ -8,6 +8,8 @@ export type DiskChoice = "blank" | "import" | "domain";
 export interface NewMachine {
   role: Role;
   hypervisorId: string;
+  /** Of desktops: where they are spread; null: where the initial is. */
+  hypervisorIds: string[] | null;
   sourceId: string;
   name: string;
   count: string;
@@ -30,11 +32,16 @@ export interface NewMachine {
 
 export const hasOwnDisk = (role: Role) => role === "simple" || role === "source";
 
+/** Where desktops will be. */
+export const placesOf = ({ hypervisorIds, hypervisorId }: NewMachine) =>
+  hypervisorIds ?? (hypervisorId ? [hypervisorId] : []);
+
 /** The form as it opens; the address may preset role and source. */
 export function newMachine(query: URLSearchParams): NewMachine {
   return {
     role: Role.safeParse(query.get("role")).data ?? "source",
     hypervisorId: query.get("hypervisorId") ?? "",
+    hypervisorIds: null,
     sourceId: query.get("sourceId") ?? "",
     name: "",
     count: "1",
@@ -66,6 +73,7 @@ export function fromParent(parent: Machine, role: Role): Partial<NewMachine> {
     network: parent.network,
     video: parent.video,
     hypervisorId: parent.hypervisorId,
+    hypervisorIds: null,
     name: role === "vdi" ? `${base}-{nn}` : `${base}-image`,
   };
 }
@@ -81,6 +89,12 @@ function diskOf(form: NewMachine): z.input<typeof CreateMachine>["disk"] {
   }
 }
 
+function placeOf(form: NewMachine): Pick<CreateMachine, "hypervisorId" | "hypervisorIds"> {
+  const places = form.role === "vdi" ? placesOf(form) : [form.hypervisorId];
+  if (places.length > 1) return { hypervisorIds: places };
+  return places[0] ? { hypervisorId: places[0] } : {};
+}
+
 /** The API's request for the form. */
 export function requestOf(form: NewMachine): CreateMachine {
   const vdi = form.role === "vdi";
@@ -94,7 +108,7 @@ export function requestOf(form: NewMachine): CreateMachine {
     video: form.video,
     notes: form.notes,
     maintenance: form.maintenance,
-    ...(form.hypervisorId ? { hypervisorId: form.hypervisorId } : {}),
+    ...placeOf(form),
     ...(form.network ? { network: form.network } : {}),
     ...(hasOwnDisk(form.role)
       ? { disk: diskOf(form), iso: form.iso || null }
@@ -121,6 +135,9 @@ export function problemsOf(form: NewMachine): Record<string, string> {
     problems.sourceId = "choose the source that it is copied from";
   }
   if (form.role === "vdi" && !form.sourceId) problems.sourceId = "choose the initial that it is a clone of";
+  if (form.role === "vdi" && form.hypervisorIds?.length === 0) {
+    problems.hypervisorIds = "choose at least one hypervisor";
+  }
   if (hasOwnDisk(form.role) && form.disk === "import" && !form.importPath) {
     problems["disk.path"] = "choose an image";
   }

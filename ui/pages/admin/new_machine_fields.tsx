@@ -1,11 +1,13 @@
-import { FormSection, Radio, Switch } from "@patternfly/react-core";
+import { Button, FormSection, Radio, Switch } from "@patternfly/react-core";
 import { type Machine, OsType, Role, VideoModel } from "../../../contracts/machine.ts";
 import { call } from "../../api.ts";
 import { Field, SelectField, TextField } from "../../components/field.tsx";
 import { roleHelp, roleTexts } from "../../components/states.tsx";
+import { openUpload } from "../../components/upload_dialog.tsx";
 import { formatMiB, previewNames } from "../../format.ts";
 import { useLoad } from "../../stores/load.ts";
 import { hypervisors } from "../../stores/places.ts";
+import { isAdmin } from "../../stores/session.ts";
 import { fileOption, isoOptions, networkOptions, useImageFiles } from "./machine_form_parts.ts";
 import { type DiskChoice, hasOwnDisk, type NewMachine } from "./new_machine.ts";
 
@@ -105,7 +107,16 @@ function OwnDiskFields(props: Props) {
             { value: "", label: "Choose an image" },
             ...files.filter((file) => file.kind === "disk").map(fileOption),
           ]}
-          help="qcow2 and raw images in the hypervisor's image folder; the file itself is not changed"
+          help={
+            <>
+              Images in the hypervisor's image folder; the file itself is not changed.{" "}
+              <UploadLink
+                hypervisorId={form.hypervisorId}
+                accept=".qcow2,.raw,.img,.vmdk,.vdi,.vhdx"
+                onDone={(importPath) => set({ importPath })}
+              />
+            </>
+          }
           error={errors["disk.path"]}
         />
       )}
@@ -117,11 +128,32 @@ function OwnDiskFields(props: Props) {
           value={form.iso}
           onChange={(iso) => set({ iso })}
           options={isoOptions(files, form.iso)}
-          help="To install from; put files into the hypervisor's ISO folder"
+          help={
+            <>
+              To install from.{" "}
+              <UploadLink hypervisorId={form.hypervisorId} accept=".iso" onDone={(iso) => set({ iso })} />
+            </>
+          }
           error={errors.iso}
         />
       )}
     </>
+  );
+}
+
+/** "Upload…" beside a choice of files; the uploaded one is chosen then. */
+function UploadLink(props: { hypervisorId: string; accept: string; onDone: (path: string) => void }) {
+  if (!isAdmin.value || !props.hypervisorId) return null;
+  const { hypervisorId, accept } = props;
+  return (
+    <Button
+      variant="link"
+      isInline
+      onClick={() =>
+        openUpload({ hypervisorId, accept, onDone: (upload) => upload.path && props.onDone(upload.path) })}
+    >
+      Upload…
+    </Button>
   );
 }
 

@@ -23,6 +23,7 @@ import { hypervisors } from "../../stores/places.ts";
 import { plural } from "../../format.ts";
 import { fromParent, hasOwnDisk, type NewMachine, newMachine, problemsOf, requestOf } from "./new_machine.ts";
 import { FlagFields, HardwareFields, NameFields, OriginFields, RoleField } from "./new_machine_fields.tsx";
+import { PlacesField } from "./new_machine_places.tsx";
 import { NewMachineReview } from "./new_machine_review.tsx";
 
 /** Creates machines of any role. One page: what is not needed for the role is not shown. */
@@ -37,7 +38,7 @@ export function NewMachinePage() {
     const what = machines.length > 1 ? plural(machines.length, "machine") : form.name.trim();
     followJob(job, `${what} created`);
     const first = machines[0];
-    if (machines.length > 1 || !first) navigate(`/machines?sourceId=${form.sourceId}`);
+    if (machines.length > 1 || !first) navigate(`/machines?sourceId=${form.sourceId}&watch=${job.id}`);
     else navigate(`/machines/${first.id}`);
   });
   const problems = problemsOf(form);
@@ -64,6 +65,7 @@ export function NewMachinePage() {
               <RoleField {...parts} />
               <MissingParent {...parts} />
               <OriginFields {...parts} />
+              {form.role === "vdi" && hypervisors.value.length > 1 && <PlacesField {...parts} />}
               <NameFields {...parts} />
               {!(hasOwnDisk(form.role) && form.disk === "domain") && <HardwareFields {...parts} />}
               <FlagFields {...parts} />

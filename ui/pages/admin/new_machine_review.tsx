@@ -4,7 +4,7 @@ import { Facts } from "../../components/facts.tsx";
 import { roleTexts } from "../../components/states.tsx";
 import { formatMiB, plural, previewNames } from "../../format.ts";
 import { hypervisorName } from "../../stores/places.ts";
-import { hasOwnDisk, type NewMachine } from "./new_machine.ts";
+import { hasOwnDisk, type NewMachine, placesOf } from "./new_machine.ts";
 
 const shownNames = 5;
 
@@ -22,7 +22,9 @@ export function NewMachineReview({ form, parent }: { form: NewMachine; parent: M
           [form.role === "vdi" ? "Initial" : "Source"]: hasOwnDisk(form.role)
             ? null
             : parent?.name ?? "not chosen yet",
-          Hypervisor: form.hypervisorId ? hypervisorName(form.hypervisorId) : "–",
+          [placesOf(form).length > 1 ? "Hypervisors" : "Hypervisor"]:
+            (form.role === "vdi" ? placesOf(form) : [form.hypervisorId]).filter(Boolean).map(hypervisorName)
+              .join(", ") || "–",
           Disk: diskWords(form),
           Hardware: adopted
             ? "as the domain has it"

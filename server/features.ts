@@ -6,6 +6,7 @@ import { dataDiskRoutes, defineDataDiskJobs } from "./data_disks/routes.ts";
 import { desktopPoolRoutes } from "./desktop_pools/routes.ts";
 import type { Env, Handlers } from "./http/endpoint.ts";
 import { loadRoutes } from "./hypervisors/load_routes.ts";
+import { defineHypervisorJobs } from "./hypervisors/jobs.ts";
 import { hypervisorRoutes } from "./hypervisors/routes.ts";
 import { jobRoutes } from "./jobs/routes.ts";
 import { leaseRoutes, myDesktopRoutes } from "./leases/routes.ts";
@@ -50,5 +51,6 @@ export const plainRoutes = (app: App): Hono<Env> =>
 /** Says what the jobs of each kind do; before any job is taken up. */
 export function defineJobs(app: App): void {
   defineMachineJobs(app);
+  defineHypervisorJobs(app);
   defineDataDiskJobs(app);
 }

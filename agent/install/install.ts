@@ -7,7 +7,15 @@ import { run } from "../../lib/process.ts";
 import { isPacked } from "../../lib/version.ts";
 import { accountName, authorizeKeys, ensureAccount, parseAuthorizedKey, readIfPresent } from "./account.ts";
 import { requirePackages } from "./packages.ts";
-import { agentLogPath, hasSystemd, startProcess, startUnit, stopRunning, writeUnit } from "./service.ts";
+import {
+  agentLogPath,
+  hasSystemd,
+  requireOwnAgent,
+  startProcess,
+  startUnit,
+  stopRunning,
+  writeUnit,
+} from "./service.ts";
 import { unitName, unitPath } from "./unit.ts";
 
 export const installedPath = "/usr/local/bin/kvm-vdi";
@@ -28,6 +36,7 @@ export async function install(options: InstallOptions): Promise<void> {
   requireRoot("Install");
   const { say, socketPath } = options;
   options.authorizedKeys.forEach(parseAuthorizedKey);
+  await requireOwnAgent(socketPath);
   await requirePackages(options.installPackages, say);
   const home = await ensureAccount(say);
   if (options.authorizedKeys.length > 0) {

@@ -1,3 +1,4 @@
+import type { Hello } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
 import { ProcessError, run, startDetached } from "../../lib/process.ts";
 import { readIfPresent } from "./account.ts";
@@ -46,13 +47,10 @@ export async function startProcess(executable: string, socketPath: string, chang
   await requireHello(socketPath, async () => (await readIfPresent(agentLogPath)).slice(-2_000));
 }
 
-/**
- * Ends the agent that answers on the socket, if there is one: its jobs clean up first, machines go on.
- * @throws {AppError} `conflict` when it belongs to a dashboard's service, or does not end.
- */
-export async function stopRunning(socketPath: string): Promise<void> {
+/** @throws {AppError} `conflict` when the agent on the socket, if there is one, belongs to a dashboard's service. */
+export async function requireOwnAgent(socketPath: string): Promise<Hello | null> {
   const hello = await askHello(socketPath);
-  if (!hello) return;
+  if (!hello) return null;
   const args = (await readIfPresent(`/proc/${hello.pid}/cmdline`)).split("\0");
   if (args.includes("--exit-with-parent")) {
     throw new AppError(
@@ -60,6 +58,16 @@ export async function stopRunning(socketPath: string): Promise<void> {
       "Install the agent: this host's agent is a part of the dashboard's own service, and needs nothing else.",
     );
   }
+  return hello;
+}
+
+/**
+ * Ends the agent that answers on the socket, if there is one: its jobs clean up first, machines go on.
+ * @throws {AppError} `conflict` when it belongs to a dashboard's service, or does not end.
+ */
+export async function stopRunning(socketPath: string): Promise<void> {
+  const hello = await requireOwnAgent(socketPath);
+  if (!hello) return;
   Deno.kill(hello.pid, "SIGTERM");
   const ended = await untilHello(socketPath, (now) => now?.pid !== hello.pid, stopTimeoutMs);
   if (!ended) {

@@ -16,6 +16,7 @@ import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import type { HypervisorRow } from "../db/schema.ts";
 import { capacityColumns } from "./capacity.ts";
+import { checkEnrolment, startEnrolment } from "./enrol.ts";
 import { addressOf, getHypervisor, listHypervisorRows } from "./service.ts";
 import * as store from "./store.ts";
 
@@ -40,7 +41,8 @@ export async function createHypervisor(
 ): Promise<{ hypervisor: Hypervisor; job: Job | null }> {
   const place = { socketPath: where.socketPath, ssh: where.ssh ?? null };
   const { socketPath, ssh } = place;
-  if (!enrol) await requireAgentAt(app, place);
+  if (enrol) checkEnrolment(ssh, enrol);
+  else await requireAgentAt(app, place);
   const row = await saveHypervisor(app, name, place);
   await audit(app, {
     actor,
@@ -49,7 +51,8 @@ export async function createHypervisor(
     subjectName: name,
     detail: ssh ? `${ssh.username}@${ssh.address}:${ssh.port} ${socketPath}` : socketPath,
   });
-  return { hypervisor: await getHypervisor(app, row.id), job: null };
+  const job = enrol ? await startEnrolment(app, row.id, enrol, actor) : null;
+  return { hypervisor: await getHypervisor(app, row.id), job };
 }
 
 /** Makes sure that the hypervisor of this host is known, whether its agent is up yet or not. */

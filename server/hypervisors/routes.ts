@@ -1,6 +1,8 @@
 import type { App } from "../app.ts";
 import type { Handlers } from "../http/endpoint.ts";
+import { startAgentUpdate } from "./agent_update.ts";
 import { createHypervisor, readHostKey } from "./create.ts";
+import { startEnrolment } from "./enrol.ts";
 import { keyRoutes } from "./key_routes.ts";
 import {
   deleteHypervisor,
@@ -17,6 +19,8 @@ type Names =
   | "readHostKey"
   | "listOwnKeys"
   | "createOwnKey"
+  | "enrolHypervisor"
+  | "updateAgents"
   | "getHypervisor"
   | "updateHypervisor"
   | "deleteHypervisor"
@@ -28,6 +32,8 @@ export const hypervisorRoutes = (app: App): Handlers<Names> => ({
   createHypervisor: ({ body, actor }) => createHypervisor(app, body, actor),
   readHostKey: async ({ body }) => ({ hostKey: await readHostKey(app, body) }),
   ...keyRoutes(app),
+  enrolHypervisor: async ({ id, body, actor }) => ({ job: await startEnrolment(app, id, body, actor) }),
+  updateAgents: async ({ body, actor }) => ({ job: await startAgentUpdate(app, body?.hypervisorIds, actor) }),
   getHypervisor: async ({ id }) => ({ hypervisor: await getHypervisor(app, id) }),
   updateHypervisor: async ({ id, body, actor }) => ({
     hypervisor: await updateHypervisor(app, id, body, actor),

@@ -67,4 +67,6 @@ export interface JobBehaviour {
   run?(operation: LocalOperation): Promise<void>;
   /** `run` can go on after a restart; otherwise the job is interrupted then. */
   resumable?: boolean;
+  /** What else to say when it is. */
+  interrupted?: string;
 }

@@ -11,12 +11,12 @@ import { isOpenJob, type Job, type JobItem, type JobKind, type JobQuery } from "
 import type { z } from "zod";
 import type { AgentConnections } from "../agents/connections.ts";
 import { AgentUnreachable } from "../agents/unreachable.ts";
-import type { EndedJob, JobBehaviour, JobRequest, LocalOperation } from "./behaviour.ts";
+import type { EndedJob, EndedStep, JobBehaviour, JobRequest, LocalOperation } from "./behaviour.ts";
 import { JobLedger, type LedgerOptions } from "./ledger.ts";
 import type { OpenJob } from "./open_job.ts";
 import { findOpenJobs, findSteps, listJobs } from "./store.ts";
 
-export type { EndedJob, JobBehaviour, JobRequest, LocalOperation };
+export type { EndedJob, EndedStep, JobBehaviour, JobRequest, LocalOperation };
 
 export interface JobsOptions extends LedgerOptions {
   agents: AgentConnections;
@@ -47,7 +47,10 @@ export class Jobs {
       const open = this.#ledger.remember(stored);
       if (open.hypervisorId !== null) hypervisorIds.add(open.hypervisorId);
       else if (this.#ledger.behaviours.get(open.job.kind)?.resumable) this.#ledger.track(this.#run(open));
-      else await this.#ledger.close(open, "interrupted", interruptedByRestart);
+      else {
+        const message = this.#ledger.behaviours.get(open.job.kind)?.interrupted ?? interruptedByRestart.message;
+        await this.#ledger.close(open, "interrupted", { ...interruptedByRestart, message });
+      }
     }
     for (const id of hypervisorIds) {
       if (this.options.agents.status(id).usable) await this.#reconcile(id, []);

@@ -119,7 +119,7 @@ Deno.test("agent --install leaves an agent of the dashboard's own service alone"
   await using agent = spawn([...host.libvirt.enter, packedExecutable, ...flags], { stdin: true });
   const { pid } = await host.untilHello("the agent answers", () => true);
   const { code, stderr } = await host.failing(packedExecutable, "agent", "--install");
-  assert.equal(code, 1);
+  assert.equal(code, 1, stderr);
   assert.match(stderr, /a part of the dashboard's own service/);
   assert.equal((await host.agent.hello()).pid, pid);
   assert.equal(agent.pid, pid);

@@ -54,6 +54,13 @@ export interface SftpSession {
     options?: { mode?: number; flags?: "w" | "wx"; highWaterMark?: number },
   ): Writable;
   createReadStream(path: string): Readable;
+  /** Many pieces at a time; `step` is told how many bytes have arrived. */
+  fastPut(
+    localPath: string,
+    path: string,
+    options: { mode?: number; step?: (bytes: number) => void },
+    done: (error?: SshError) => void,
+  ): void;
   unlink(path: string, done: (error?: SshError) => void): void;
   end(): void;
 }

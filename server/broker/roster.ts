@@ -26,6 +26,7 @@ export class Roster {
   #pools = new Map<string, Pool>();
   #hypervisors: Awaited<ReturnType<typeof readHypervisors>> = [];
   #hypervisorsAreStale = true;
+  #readingHypervisors: Promise<void> | null = null;
   #conditions: Map<string, HypervisorCondition> | null = null;
   #endings: (() => void)[];
 
@@ -68,12 +69,8 @@ export class Roster {
 
   /** Every hypervisor's condition and the machines that jobs work on, as they are now. */
   async surroundings(): Promise<Surroundings> {
-    if (this.#hypervisorsAreStale) {
-      // What changes while they are read makes them stale again.
-      this.#hypervisorsAreStale = false;
-      this.#hypervisors = await readHypervisors(this.app.db);
-      this.#conditions = null;
-    }
+    if (this.#readingHypervisors) await this.#readingHypervisors;
+    if (this.#hypervisorsAreStale) await (this.#readingHypervisors ??= this.#readHypervisors());
     this.#conditions ??= new Map(this.#hypervisors.map(({ id, ...row }) => {
       const { state, load, facts } = this.app.agents.status(id);
       return [id, {
@@ -116,6 +113,20 @@ export class Roster {
     const pool: Pool = { members: new Map(), stale: "all", reading: null, counts: null };
     this.#pools.set(desktopPoolId, pool);
     return pool;
+  }
+
+  async #readHypervisors(): Promise<void> {
+    try {
+      // What changes while they are read makes them stale again.
+      this.#hypervisorsAreStale = false;
+      this.#hypervisors = await readHypervisors(this.app.db);
+      this.#conditions = null;
+    } catch (error) {
+      this.#hypervisorsAreStale = true;
+      throw error;
+    } finally {
+      this.#readingHypervisors = null;
+    }
   }
 
   async #read(desktopPoolId: string, pool: Pool): Promise<void> {

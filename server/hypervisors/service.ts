@@ -15,7 +15,8 @@ import { withFingerprint } from "../agents/ssh/host_key.ts";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import type { HypervisorRow } from "../db/schema.ts";
-import { add, capacityOf, type Committed, nothingCommitted, takesRoom } from "./capacity.ts";
+import { capacityOf, committedOn, nothingCommitted } from "./capacity.ts";
+import { drainOf } from "./drain.ts";
 import * as store from "./store.ts";
 
 /** @throws {AppError} `not_found`. */
@@ -38,7 +39,8 @@ async function renderRows(app: App, rows: readonly HypervisorRow[]): Promise<Hyp
   const counts = await store.countMachines(app.db);
   const jobs = app.jobs.holds();
   const commit = isPacked ? await readCommit() : null;
-  return rows.map((row) => {
+  const committed = committedOn(app);
+  return await Promise.all(rows.map(async (row) => {
     const status = app.agents.status(row.id);
     const { total, running } = counts.get(row.id) ?? { total: 0, running: 0 };
     const ssh = sshOf(row);
@@ -52,7 +54,7 @@ async function renderRows(app: App, rows: readonly HypervisorRow[]): Promise<Hyp
       stateReason: status.reason,
       stateSince: status.since,
       maintenance: row.maintenance === 1,
-      drain: null,
+      drain: await drainOf(app, row),
       agentVersion: status.hello?.version ?? null,
       agentCommit: status.hello?.commit ?? null,
       agentContract: status.hello?.contract ?? null,
@@ -60,7 +62,7 @@ async function renderRows(app: App, rows: readonly HypervisorRow[]): Promise<Hyp
       jobId: jobs.get(row.id) ?? null,
       displayAddress: row.display_address,
       capacity: capacityOf(row),
-      committed: committedOf(app, row.id),
+      committed: committed.get(row.id) ?? nothingCommitted,
       facts: status.facts,
       load: status.load,
       defaultNetwork: row.default_network,
@@ -68,18 +70,12 @@ async function renderRows(app: App, rows: readonly HypervisorRow[]): Promise<Hyp
       runningCount: running,
       createdAt: row.created_at,
     };
-  });
+  }));
 }
 
 /** From the sources (no commit of its own) every program of the same version is as good. */
 const isOutdated = (hello: Hello, commit: string | null): boolean =>
   hello.contract < agentContract || hello.version !== version || (commit !== null && hello.commit !== commit);
-
-function committedOf(app: App, hypervisorId: string): Committed {
-  const sum = { ...nothingCommitted };
-  for (const domain of app.agents.domains(hypervisorId)) if (takesRoom(domain)) add(sum, domain, 1);
-  return sum;
-}
 
 export async function listHypervisors(
   app: App,

@@ -6,6 +6,7 @@ import { audit } from "../audit/service.ts";
 import type { HypervisorRow } from "../db/schema.ts";
 import { capacityColumns, capacityOf } from "./capacity.ts";
 import { isTaken } from "./create.ts";
+import { startDrain, stopDrain } from "./drain.ts";
 import { addressOf, getHypervisor, requireHypervisor, requireNetwork, sshOf } from "./service.ts";
 import * as store from "./store.ts";
 
@@ -32,6 +33,8 @@ export async function updateHypervisor(
   if (name !== undefined) app.agents.rename(id, name);
   if (changes.ssh) await app.agents.move(addressOf(await requireHypervisor(app, id)));
   app.bus.publish({ type: "hypervisor", id });
+  if (changes.drain) await startDrain(app, id, changes.drain, actor);
+  else if (changes.drain === null || changes.maintenance !== undefined) await stopDrain(app, id, actor);
   await audit(app, {
     actor,
     action: "hypervisor.update",

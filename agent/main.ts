@@ -5,7 +5,7 @@ import { DomainTypeSetting } from "../contracts/hypervisor.ts";
 import { AppError, invalidInput } from "../contracts/errors.ts";
 import { defineMode, untilAborted } from "../lib/cli.ts";
 import { Agent } from "./agent.ts";
-import { AgentConfig } from "./config.ts";
+import { AgentConfig, anywhere } from "./config.ts";
 import { startDetached } from "../lib/process.ts";
 import { findServiceManager } from "./service_manager.ts";
 import { install, uninstall } from "./install/install.ts";
@@ -20,6 +20,9 @@ const options = z.object({
   ),
   domainType: DomainTypeSetting.default("auto").describe("acceleration; auto boots a probe guest under KVM"),
   connect: z.string().default("qemu:///system").describe("libvirt's URI"),
+  transferAddress: z.string().default(anywhere).describe(
+    "address of this host where other hypervisors send images to, while one is received",
+  ),
   exitWithParent: z.boolean().default(false).describe("end when standard input ends"),
   install: z.boolean().default(false).describe(
     "install this executable as a service of this host, with the options given, then exit",
@@ -74,7 +77,7 @@ async function changeHost(given: Options): Promise<void> {
 /** What goes into agent.toml: everything that is not the default. */
 function settingsToKeep(given: Options): Record<string, string> {
   const defaults = options.parse({});
-  const { socket, stateDir, imageDir, isoDir, scratchDir, domainType, connect } = given;
+  const { socket, stateDir, imageDir, isoDir, scratchDir, domainType, connect, transferAddress } = given;
   const settings = {
     ...(socket !== defaults.socket && { "socket": socket }),
     ...(stateDir !== defaults.stateDir && { "state-dir": stateDir }),
@@ -83,6 +86,7 @@ function settingsToKeep(given: Options): Record<string, string> {
     ...(scratchDir !== undefined && { "scratch-dir": scratchDir }),
     ...(domainType !== defaults.domainType && { "domain-type": domainType }),
     ...(connect !== defaults.connect && { "connect": connect }),
+    ...(transferAddress !== defaults.transferAddress && { "transfer-address": transferAddress }),
   };
   return settings;
 }
@@ -96,6 +100,7 @@ function configOf(given: Options): AgentConfig {
     scratchDir: given.scratchDir ?? join(given.stateDir, "scratch"),
     domainType: given.domainType,
     libvirtUri: given.connect,
+    transferAddress: given.transferAddress,
   });
   if (!config.success) throw invalidInput("The agent's options", config.error);
   return config.data;

@@ -9,6 +9,7 @@ import { timingSafeEqual, X509Certificate } from "node:crypto";
 import { z } from "zod";
 import type { Receiving } from "../../contracts/agent.ts";
 import { AppError, ErrorInfo, errorInfoOf } from "../../contracts/errors.ts";
+import { anywhere } from "../config.ts";
 import type { Logger } from "../../lib/log.ts";
 import { ByteReader } from "./byte_reader.ts";
 import type { Receiver } from "./receiver.ts";
@@ -20,20 +21,17 @@ const longestLine = 4096;
 
 type Direct = NonNullable<Receiving["direct"]>;
 
-/** Where agents listen for each other while a file is received: everywhere, at a free port. */
-export const anywhere = "::";
-
 export interface Listening extends Disposable {
   direct: Direct;
   /** Resolves once whoever brings bytes has had an answer, or does not take it. */
   settled(): Promise<void>;
 }
 
-/** Listens for the sender until disposed. One connection brings bytes at a time, the newest. */
+/** Listens for the sender, at a free port, until disposed. One connection brings bytes at a time, the newest. */
 export async function listenForSender(
   receiver: Receiver,
   log: Logger,
-  hostname = anywhere,
+  hostname: string,
 ): Promise<Listening> {
   // The name is as secret as the certificate: no authority has put it on another one.
   const name = `${randomHex(16)}.kvm-vdi.internal`;

@@ -86,7 +86,7 @@ async function receiveInto(
   try {
     op.signal.throwIfAborted();
     op.report({ stage: "Waiting for the image", done: 0, total: bytes, unit: "bytes" });
-    using listening = direct ? await listenForSender(image, host.log) : null;
+    using listening = direct ? await listenForSender(image, host.log, host.config.transferAddress) : null;
     image.direct = listening?.direct ?? null;
     using _known = host.receivers.add(op.jobId, image);
     await image.done.finally(() => listening?.settled());

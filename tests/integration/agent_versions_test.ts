@@ -93,7 +93,7 @@ Deno.test("populate works from a version's file when its initial is on another h
   const initialId = crypto.randomUUID();
   await host.run({ kind: "populate", initialId, basePath: path, machineIds: [vdi.id] });
   assert.ok(await host.sameContents(path, host.diskPath(vdi.id)));
-  const missing = { kind: "populate", initialId, basePath: `${path}.none`, machineIds: [vdi.id] } as const;
+  const missing = { kind: "populate" as const, initialId, basePath: `${path}.none`, machineIds: [vdi.id] };
   await assert.rejects(host.run(missing), fails("not_found", `${path}.none`));
   assert.equal((await readQcow2Header(host.diskPath(vdi.id)))?.backingPath, path, "the old overlay stays");
 });

@@ -84,6 +84,7 @@ export class RealHost implements Host, AsyncDisposable {
       scratchDir: scratchDir!,
       domainType: "qemu",
       libvirtUri: "qemu:///system",
+      transferAddress: "127.0.0.1",
     });
     await host.domains.sync();
     return host;

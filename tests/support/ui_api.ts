@@ -7,6 +7,7 @@ import { imageHandlers } from "./ui_images_api.ts";
 import { hypervisorHandlers } from "./ui_hypervisors_api.ts";
 import { machineHandlers } from "./ui_machines_api.ts";
 import { poolHandlers } from "./ui_pools_api.ts";
+import { portalHandlers } from "./ui_portal_api.ts";
 import { storageHandlers } from "./ui_storage_api.ts";
 import type { Handlers } from "./ui_server.ts";
 import { GiB, overviewOf, type World } from "./ui_world_parts.ts";
@@ -22,6 +23,7 @@ export const handlers: Handlers = {
   ...hypervisorHandlers,
   ...machineHandlers,
   ...poolHandlers,
+  ...portalHandlers,
   ...imageHandlers,
   ...storageHandlers,
   getSetup: ({ server }, world) => ({
@@ -145,21 +147,4 @@ export const handlers: Handlers = {
     Object.assign(world.settings, body);
     return { settings: world.settings };
   },
-  listMyDesktopPools: ({ server }, world) => ({
-    items: world.pools.filter((pool) => pool.entitlements.userIds.includes(server.userId ?? "")).map((
-      pool,
-    ) => ({
-      id: pool.id,
-      name: pool.name,
-      description: pool.description,
-      availability: "ready" as const,
-      reason: null,
-      freeCount: pool.counts.free,
-      userPower: true,
-      desktopId: null,
-    })),
-  }),
-  listMyDesktops: ({ server }, world) => ({
-    items: world.leases.filter((lease) => lease.userId === server.userId && lease.endedAt === null),
-  }),
 };

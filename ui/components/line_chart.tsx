@@ -14,6 +14,8 @@ interface Props {
   /** Top of the scale; null: as high as the values are. */
   max: number | null;
   format: (value: number) => string;
+  /** Sizes: the scale goes in powers of two. */
+  binary?: boolean;
   /** The chart in words: what those hear who can't see it. */
   label: string;
   /** What the pointer is at, or null. */
@@ -21,12 +23,13 @@ interface Props {
 }
 
 const heightPx = 180;
+const powersOfTwo = Array.from({ length: 60 }, (_, n) => 2 ** n);
 const daySeconds = 86_400;
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
 /** One value over time. The library is fetched with the first chart. */
-export function LineChart({ series, max, format, label, onPoint }: Props) {
+export function LineChart({ series, max, format, binary = false, label, onPoint }: Props) {
   const home = useRef<HTMLDivElement>(null);
   const [error, setError] = useState<unknown>(null);
   const point = useRef(onPoint);
@@ -40,7 +43,13 @@ export function LineChart({ series, max, format, label, onPoint }: Props) {
     );
     import("uplot").then(({ default: Plot }) => {
       if (gone || !home.current) return;
-      const options = optionsOf(home.current, { series, max, format, onPoint: (at) => point.current(at) });
+      const options = optionsOf(home.current, {
+        series,
+        max,
+        format,
+        binary,
+        onPoint: (at) => point.current(at),
+      });
       chart = new Plot(options, [series.times.map((at) => at / 1000), series.values], home.current);
       follow.observe(home.current);
     }, setError);
@@ -54,7 +63,10 @@ export function LineChart({ series, max, format, label, onPoint }: Props) {
   return <div ref={home} className="kv-chart" role="img" aria-label={label} />;
 }
 
-function optionsOf(home: HTMLElement, { series, max, format, onPoint }: Omit<Props, "label">): uPlot.Options {
+function optionsOf(
+  home: HTMLElement,
+  { series, max, format, binary, onPoint }: Omit<Props, "label">,
+): uPlot.Options {
   const styles = getComputedStyle(home);
   const color = (token: string) => styles.getPropertyValue(`--pf-t--${token}`).trim();
   const line = color("global--color--brand--default");
@@ -79,11 +91,18 @@ function optionsOf(home: HTMLElement, { series, max, format, onPoint }: Omit<Pro
     axes: [
       {
         ...axis,
+        size: 30,
         space: 70,
         values: (_, splits, __, ___, step) =>
           splits.map((seconds) => (step >= daySeconds ? day : clock).format(seconds * 1000)),
       },
-      { ...axis, size: 72, space: 45, values: (_, splits) => splits.map((value) => format(value)) },
+      {
+        ...axis,
+        size: 72,
+        space: 30,
+        ...(binary ? { incrs: powersOfTwo } : {}),
+        values: (_, splits) => splits.map((value) => format(value)),
+      },
     ],
     hooks: {
       setCursor: [({ cursor: { idx } }) => {

@@ -7,6 +7,8 @@ import RedoIcon from "@patternfly/react-icons/dist/esm/icons/redo-icon";
 import UnlinkIcon from "@patternfly/react-icons/dist/esm/icons/unlink-icon";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ReactNode } from "react";
+import type { Desktop } from "../../contracts/desktop.ts";
+import { NoticeChip } from "../components/desktop_notice.tsx";
 import { useAction } from "../stores/action.ts";
 import { useFullScreen } from "./full_screen.ts";
 import { keyCombinations } from "./key_combinations.ts";
@@ -21,6 +23,7 @@ interface Props {
   title: string;
   screen: Console;
   powerItems?: ReactNode;
+  notice?: Desktop["notice"];
   /** Held open from outside: by the keyboard shortcut. */
   open: boolean;
   onOpen: (open: boolean) => void;
@@ -29,7 +32,7 @@ interface Props {
 const introductionMs = 4_000;
 
 /** The bar at the top edge: out of the way until the pointer or the keyboard wants it. */
-export function ConsoleBar({ kind, id, title, screen, powerItems, open, onOpen }: Props) {
+export function ConsoleBar({ kind, id, title, screen, powerItems, notice, open, onOpen }: Props) {
   const bar = useRef<HTMLDivElement>(null);
   const fullScreen = useFullScreen();
   const introducing = useIntroduction(screen.state.kind);
@@ -54,6 +57,7 @@ export function ConsoleBar({ kind, id, title, screen, powerItems, open, onOpen }
     >
       <div className="kv-console-tools">
         <span className="kv-console-title">{title}</span>
+        {notice && <NoticeChip notice={notice} />}
         <Latency milliseconds={screen.latencyMs} />
         {fullScreen.isPossible && (
           <Button

@@ -1,8 +1,10 @@
 import { Button, Spinner } from "@patternfly/react-core";
 import { useEffect, useState } from "preact/hooks";
 import type { ReactNode } from "react";
+import type { Desktop } from "../../contracts/desktop.ts";
 import { ConsoleBar } from "./console_bar.tsx";
 import { ConsoleCard } from "./console_card.tsx";
+import { ConsoleNotice } from "./console_notice.tsx";
 import type { ConsoleState } from "./console_session.ts";
 import { startHeartbeats } from "./heartbeats.ts";
 import type { ConsoleKind } from "./native_viewer.ts";
@@ -19,6 +21,8 @@ interface Props {
   /** Shown, if there is any, once it is over for good. */
   over?: ReactNode;
   powerItems?: ReactNode;
+  /** That the session is going to be ended. */
+  notice?: Desktop["notice"];
   onLeave: () => void;
 }
 
@@ -46,6 +50,7 @@ export function ConsoleScreen(props: Props) {
         aria-label={`Screen of ${title}. Keys go to it. Control, Alt and Shift together open the menu.`}
       />
       {over ?? <Words {...props} screen={screen} />}
+      {props.notice && !over && <ConsoleNotice key={props.notice.endsAt} notice={props.notice} />}
       <ConsoleBar {...props} screen={screen} open={barOpen} onOpen={setBarOpen} />
       {screen.pointerLocked && <p className="kv-console-hint">Press Escape to free the pointer</p>}
     </main>

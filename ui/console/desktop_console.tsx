@@ -3,6 +3,7 @@ import type { Desktop } from "../../contracts/desktop.ts";
 import { call } from "../api.ts";
 import { PowerItems, usePower } from "../pages/portal_menu.tsx";
 import { DesktopProgress } from "../pages/portal_progress.tsx";
+import { isDesktopLost } from "../pages/portal_words.ts";
 import { navigate } from "../router.ts";
 import { useAction } from "../stores/action.ts";
 import { ConsoleCard } from "./console_card.tsx";
@@ -20,16 +21,20 @@ export function DesktopConsole({ desktop, endReason, onChange }: Props) {
   const { id, state, machine, desktopPoolName } = desktop;
   const power = usePower(desktop, onChange);
   const isOver = state === "ended" || state === "failed";
+  const isLost = isDesktopLost(desktop);
   const isOff = state === "ready" && machine?.state !== "running";
   return (
     <ConsoleScreen
       kind="desktop"
       id={id}
       title={desktopPoolName}
-      ready={state === "ready" && !isOff}
+      ready={state === "ready" && !isOff && !isLost}
+      notice={desktop.notice}
       over={isOver ? <Over desktop={desktop} endReason={endReason} /> : null}
       onLeave={() => navigate("/desktops")}
-      notReady={isOff
+      notReady={isLost
+        ? <Lost desktop={desktop} onChange={onChange} />
+        : isOff
         ? <SwitchedOff desktop={desktop} onChange={onChange} />
         : (
           <ConsoleCard title={`${desktopPoolName} is starting`} text={<DesktopProgress desktop={desktop} />}>
@@ -69,6 +74,19 @@ function SwitchedOff({ desktop, onChange }: Pick<Props, "desktop" | "onChange">)
     >
       <Button isLoading={again.busy} isDisabled={again.busy} onClick={() => void again.run()}>
         Start it again
+      </Button>
+      <BackToDesktops />
+    </ConsoleCard>
+  );
+}
+
+/** Its hypervisor is out of reach: another desktop can be had, and this one may come back. */
+function Lost({ desktop, onChange }: Pick<Props, "desktop" | "onChange">) {
+  const again = useGetAgain(desktop, onChange);
+  return (
+    <ConsoleCard title={`${desktop.desktopPoolName} can't be reached now`} text={desktop.error?.message}>
+      <Button isLoading={again.busy} isDisabled={again.busy} onClick={() => void again.run()}>
+        Get another desktop
       </Button>
       <BackToDesktops />
     </ConsoleCard>

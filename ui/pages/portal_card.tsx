@@ -13,13 +13,14 @@ import { useEffect, useState } from "preact/hooks";
 import type { Desktop } from "../../contracts/desktop.ts";
 import type { MyDesktopPool } from "../../contracts/desktop_pool.ts";
 import { call, messageOf } from "../api.ts";
+import { DesktopNotice } from "../components/desktop_notice.tsx";
 import { openInViewer } from "../console/native_viewer.ts";
 import { navigate } from "../router.ts";
 import { useAction } from "../stores/action.ts";
 import { type Opener, opener, setOpener } from "./portal_choice.ts";
 import { PortalMenu } from "./portal_menu.tsx";
 import { DesktopProgress } from "./portal_progress.tsx";
-import { cardWords } from "./portal_words.ts";
+import { cardWords, isDesktopLost } from "./portal_words.ts";
 
 interface Props {
   pool: MyDesktopPool;
@@ -35,7 +36,7 @@ export function PortalCard({ pool, desktop, failure, onChange, onFailure }: Prop
   const { open, awaitsViewer } = useOpen({ pool, desktop, onChange, onFailure });
   const canOpen = desktop !== null || pool.availability === "ready" || pool.availability === "yours";
   const isOff = desktop?.state === "ready" && desktop.machine?.state !== "running";
-  const openText = isOff ? "Start and open" : "Open";
+  const openText = desktop && isDesktopLost(desktop) ? "Get another" : isOff ? "Start and open" : "Open";
   const titleId = `pool-${pool.id}`;
   return (
     <Card isLarge isFullHeight className="kv-portal-card" component="article" aria-labelledby={titleId}>
@@ -65,7 +66,10 @@ export function PortalCard({ pool, desktop, failure, onChange, onFailure }: Prop
         <p className="kv-portal-state" aria-live="polite">
           <Label color={tone}>{state}</Label> <span>{detail}</span>
         </p>
-        {desktop?.state === "preparing" && <DesktopProgress desktop={desktop} compact />}
+        {desktop?.notice && <DesktopNotice notice={desktop.notice} />}
+        {desktop?.state === "preparing" && !isDesktopLost(desktop) && (
+          <DesktopProgress desktop={desktop} compact />
+        )}
         {awaitsViewer && <p>The viewer opens as soon as the desktop is ready.</p>}
         {failure && (
           <Alert variant="danger" isInline title={`${pool.name} could not be opened`}>{failure}</Alert>

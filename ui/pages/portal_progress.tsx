@@ -1,8 +1,8 @@
 import { Progress, ProgressStep, ProgressStepper } from "@patternfly/react-core";
-import { useEffect, useState } from "preact/hooks";
 import type { Desktop } from "../../contracts/desktop.ts";
 import { formatDuration } from "../format.ts";
-import { stepsOf } from "./portal_words.ts";
+import { useSeconds } from "../stores/seconds.ts";
+import { queueWords, stepsOf } from "./portal_words.ts";
 
 const variants = { done: "success", current: "info", pending: "pending" } as const;
 
@@ -37,16 +37,13 @@ export function DesktopProgress({ desktop, compact = false }: { desktop: Desktop
           ))}
         </ProgressStepper>
       )}
+      {!compact && desktop.queued !== null && <p role="status">{queueWords(desktop.queued)}</p>}
       <Elapsed since={desktop.startedAt} />
     </div>
   );
 }
 
 function Elapsed({ since }: { since: number }) {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1_000);
-    return () => clearInterval(timer);
-  }, []);
+  const now = useSeconds(true);
   return <small className="kv-elapsed">{formatDuration(Math.max(0, now - since))} so far</small>;
 }

@@ -2,8 +2,8 @@ import type { Desktop } from "../../contracts/desktop.ts";
 import type { MyDesktopPool } from "../../contracts/desktop_pool.ts";
 
 export interface CardWords {
-  /** green: go ahead; blue: something happens; grey: nothing to be had now. */
-  tone: "green" | "blue" | "grey";
+  /** green: go ahead; blue: something happens; grey: nothing to be had now; orange: something is wrong. */
+  tone: "green" | "blue" | "grey" | "orange";
   /** The state in a word or two. */
   state: string;
   detail: string;
@@ -27,10 +27,33 @@ export function cardWords(pool: MyDesktopPool, desktop: Desktop | null): CardWor
   }
 }
 
-function desktopWords({ state, machine, terminal }: Desktop): CardWords {
+/** Its machine can't be reached: opening it again gives another one. */
+export const isDesktopLost = ({ state, error }: Pick<Desktop, "state" | "error">) =>
+  (state === "ready" || state === "preparing") && error?.code === "unavailable";
+
+/** The place in the queue of starts, in words; null when it does not wait. */
+export function queueWords(queued: number | null): string | null {
+  if (queued === null) return null;
+  if (queued === 0) return "Yours is the next to be started";
+  return queued === 1 ? "1 is being started before yours" : `${queued} are being started before yours`;
+}
+
+function desktopWords(desktop: Desktop): CardWords {
+  const { state, machine, terminal, error, queued } = desktop;
   const name = machine?.name ?? "your desktop";
+  if (isDesktopLost(desktop)) {
+    return {
+      tone: "orange",
+      state: "Can't be reached",
+      detail: error?.message ?? "Open it to get another one.",
+    };
+  }
   if (state === "preparing") {
-    return { tone: "blue", state: "Starting", detail: `${name} is being prepared for you` };
+    return {
+      tone: "blue",
+      state: queued === null ? "Starting" : "Waiting for its turn",
+      detail: queueWords(queued) ?? `${name} is being prepared for you`,
+    };
   }
   if (machine && machine.state !== "running") {
     return { tone: "grey", state: "Switched off", detail: `${name} is still yours; opening starts it again` };

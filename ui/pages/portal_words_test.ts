@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Desktop } from "../../contracts/desktop.ts";
 import type { MyDesktopPool } from "../../contracts/desktop_pool.ts";
-import { cardWords, powerQuestion, stepsOf } from "./portal_words.ts";
+import { cardWords, isDesktopLost, powerQuestion, queueWords, stepsOf } from "./portal_words.ts";
 
 const pool: MyDesktopPool = {
   id: "b7f1d7e6-93b7-4a0e-9a53-1b5f2b5f0001",
@@ -42,6 +42,29 @@ Deno.test("cardWords() tells the state of a pool, and of the user's own desktop 
   );
   const off = { ...desktop, machine: { ...desktop.machine!, state: "shut-off" as const } };
   assert.equal(cardWords(pool, off).state, "Switched off");
+});
+
+Deno.test("a desktop that waits for its start says how many are before it", () => {
+  const waiting: Desktop = { ...desktop, state: "preparing", stage: "starting", queued: 2 };
+  assert.deepEqual(cardWords(pool, waiting), {
+    tone: "blue",
+    state: "Waiting for its turn",
+    detail: "2 are being started before yours",
+  });
+  assert.equal(cardWords(pool, { ...waiting, queued: null }).state, "Starting");
+  assert.equal(queueWords(0), "Yours is the next to be started");
+  assert.equal(queueWords(1), "1 is being started before yours");
+});
+
+Deno.test("a desktop whose hypervisor is offline says so instead of that it is running", () => {
+  const lost: Desktop = { ...desktop, error: { code: "unavailable", message: "hv-3 is offline." } };
+  assert.equal(isDesktopLost(lost), true);
+  assert.deepEqual(cardWords(pool, lost), {
+    tone: "orange",
+    state: "Can't be reached",
+    detail: "hv-3 is offline.",
+  });
+  assert.equal(isDesktopLost({ ...lost, state: "failed" }), false);
 });
 
 Deno.test("stepsOf() counts only what is over", () => {

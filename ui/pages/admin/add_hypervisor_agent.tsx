@@ -17,7 +17,7 @@ interface AgentStepProps extends StepProps {
   onAdd: () => void;
 }
 
-const shownAtFields = /^enrol\.|^ssh\.username$/;
+const shownAtFields = /^(enrol\.)?(username|password|privateKey|passphrase|sudoPassword)$|^ssh\.username$/;
 
 /** How the agent gets onto the host. */
 export function AgentStep({ draft, set, errors, add, onBack, onAdd }: AgentStepProps) {

@@ -41,7 +41,7 @@ function CapacityCell({ hypervisor }: { hypervisor: Hypervisor }) {
   if (!memory && !running) return <span className="kv-quiet">not known</span>;
   return (
     <div className="kv-meter-pair">
-      {memory && <Meter label="Memory given" percent={memory.percent} text={memory.text} warnPercent={95} />}
+      {memory && <Meter label="Given" percent={memory.percent} text={memory.text} warnPercent={95} />}
       {running && <Meter label="Running" percent={running.percent} text={running.text} warnPercent={95} />}
     </div>
   );
@@ -51,11 +51,13 @@ function ImagesCell({ hypervisor }: { hypervisor: Hypervisor }) {
   const images = hypervisor.load?.storage.find((path) => path.kind === "images");
   if (!images) return null;
   return (
-    <Meter
-      label="Images"
-      percent={(1 - images.freeBytes / Math.max(1, images.totalBytes)) * 100}
-      text={`${formatBytes(images.freeBytes)} free`}
-    />
+    <div className="kv-meter-pair">
+      <Meter
+        label="Free"
+        percent={(1 - images.freeBytes / Math.max(1, images.totalBytes)) * 100}
+        text={formatBytes(images.freeBytes)}
+      />
+    </div>
   );
 }
 
@@ -71,7 +73,7 @@ function AgentCell({ hypervisor: { agentVersion, agentCommit } }: { hypervisor: 
 
 /** Columns of the hypervisor table. */
 export const hypervisorColumns: Column<Hypervisor>[] = [
-  { title: "Name", render: (one) => <NameCell hypervisor={one} /> },
+  { title: "Name", nowrap: true, render: (one) => <NameCell hypervisor={one} /> },
   { title: "State", render: (one) => <HypervisorLabels hypervisor={one} /> },
   {
     title: "Machines",
@@ -83,7 +85,7 @@ export const hypervisorColumns: Column<Hypervisor>[] = [
     ),
   },
   { title: "Load", render: (one) => <LoadCell hypervisor={one} /> },
-  { title: "Capacity", minor: true, render: (one) => <CapacityCell hypervisor={one} /> },
+  { title: "Memory given", minor: true, render: (one) => <CapacityCell hypervisor={one} /> },
   { title: "Images", minor: true, render: (one) => <ImagesCell hypervisor={one} /> },
   { title: "Agent", minor: true, nowrap: true, render: (one) => <AgentCell hypervisor={one} /> },
 ];

@@ -35,9 +35,9 @@ const tableRows = 25;
 
 const measures: Measure[] = [
   { key: "cpuPercent", title: "CPU", format: (value) => `${Math.round(value)} %` },
-  { key: "memoryUsedMiB", title: "Memory", format: formatMiB },
+  { key: "memoryUsedMiB", title: "Memory", format: formatMiB, binary: true },
   { key: "running", title: "Running machines", format: (value) => Math.round(value).toLocaleString("en") },
-  { key: "freeBytes", title: "Free space for images", format: formatBytes },
+  { key: "freeBytes", title: "Free space for images", format: formatBytes, binary: true },
 ];
 
 /** How busy a hypervisor was: four charts over a range that the address holds. */
@@ -144,6 +144,7 @@ function MeasureChart({ measure, points, words, max }: MeasureChartProps) {
         series={series}
         max={max}
         format={measure.format}
+        binary={measure.binary ?? false}
         label={`${measure.title} over ${words}: ${summary}`}
         onPoint={setPoint}
       />

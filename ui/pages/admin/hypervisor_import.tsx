@@ -112,7 +112,7 @@ export function HypervisorImport({ hypervisor }: { hypervisor: Hypervisor }) {
                 isDisabled={run.busy || wanted.length === 0}
                 onClick={() => void run.run()}
               >
-                Import {plural(wanted.length, "machine")}
+                {wanted.length === 0 ? "Import" : `Import ${plural(wanted.length, "machine")}`}
               </Button>
             </div>
           )}

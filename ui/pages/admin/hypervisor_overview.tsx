@@ -4,7 +4,8 @@ import type { HostFacts, Hypervisor } from "../../../contracts/hypervisor.ts";
 import { Facts } from "../../components/facts.tsx";
 import { Meter } from "../../components/meter.tsx";
 import { Time } from "../../components/time.tsx";
-import { formatBytes, formatMiB, plural } from "../../format.ts";
+import { formatBytes, formatDuration, formatExact, formatMiB, plural } from "../../format.ts";
+import { now } from "../../stores/clock.ts";
 import { committedMemory } from "./hypervisor_words.ts";
 
 interface Props {
@@ -125,9 +126,9 @@ function FactsCard({ hypervisor }: Props) {
               ? `native viewers connect to ${hypervisor.displayAddress}`
               : "through the gateway",
             State: (
-              <>
-                {hypervisor.state} since <Time at={hypervisor.stateSince} />
-              </>
+              <span title={formatExact(hypervisor.stateSince)}>
+                {hypervisor.state} for {formatDuration(now.value - hypervisor.stateSince)}
+              </span>
             ),
             Added: <Time at={hypervisor.createdAt} />,
           }}

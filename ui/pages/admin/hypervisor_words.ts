@@ -54,6 +54,7 @@ export interface Measure {
   key: keyof Omit<LoadPoint, "at">;
   title: string;
   format: (value: number) => string;
+  binary?: boolean;
 }
 
 /** A chart in a sentence, for those who can't see it: "now 40 %, between 12 % and 93 %, 38 % on average". */

@@ -9,15 +9,17 @@ import { Waiting } from "../../components/lazy.tsx";
 import { Meter } from "../../components/meter.tsx";
 import { PageHead } from "../../components/page_head.tsx";
 import { PoolBar } from "../../components/pool_bar.tsx";
-import { HypervisorStateLabel } from "../../components/states.tsx";
 import { Time } from "../../components/time.tsx";
 import { WarningList } from "../../components/warning_list.tsx";
 import { formatBytes, formatMiB, plural } from "../../format.ts";
+import { now } from "../../stores/clock.ts";
 import { openJobs, overview } from "../../stores/live.ts";
 import { useEvents, useLoad } from "../../stores/load.ts";
 import { desktopPools, hypervisors } from "../../stores/places.ts";
 import { isFirstDesktopDone } from "./first_desktop.ts";
 import { FirstDesktopGuide } from "./first_desktop_guide.tsx";
+import { HypervisorLabels } from "./hypervisor_labels.tsx";
+import { drainWords } from "./hypervisor_words.ts";
 
 /** Can my users work right now? */
 export function OverviewPage() {
@@ -126,9 +128,10 @@ function HypervisorLine({ hypervisor }: { hypervisor: Hypervisor }) {
     <div className="kv-line">
       <span className="kv-labels">
         <a href={`/hypervisors/${hypervisor.id}`}>{hypervisor.name}</a>
-        <HypervisorStateLabel hypervisor={hypervisor} />
+        <HypervisorLabels hypervisor={hypervisor} />
         <span className="kv-quiet">{plural(hypervisor.runningCount, "machine")} running</span>
       </span>
+      <HypervisorRemedy hypervisor={hypervisor} />
       {load && facts
         ? (
           <div className="kv-meters">
@@ -147,8 +150,33 @@ function HypervisorLine({ hypervisor }: { hypervisor: Hypervisor }) {
             )}
           </div>
         )
-        : <Content component="small">{hypervisor.stateReason}</Content>}
+        : null}
     </div>
+  );
+}
+
+/** What is wrong with a host or goes on there, since when, and where to do something about it. */
+function HypervisorRemedy({ hypervisor }: { hypervisor: Hypervisor }) {
+  const { id, state, stateReason, stateSince, drain, agentOutdated } = hypervisor;
+  return (
+    <>
+      {state !== "online" && (
+        <Content component="small">
+          {stateReason ?? `It is ${state}.`} Since <Time at={stateSince} />.{" "}
+          <a href={`/hypervisors/${id}`}>See what to do</a>
+        </Content>
+      )}
+      {drain && (
+        <Content component="small">
+          {drainWords(drain, now.value)} <a href={`/hypervisors/${id}`}>Show</a>
+        </Content>
+      )}
+      {agentOutdated && state !== "offline" && (
+        <Content component="small">
+          <a href={`/hypervisors/${id}`}>Update its agent</a>
+        </Content>
+      )}
+    </>
   );
 }
 

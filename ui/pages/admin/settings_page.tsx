@@ -1,4 +1,4 @@
-import { ActionGroup, Button, Form, FormSection, PageSection } from "@patternfly/react-core";
+import { ActionGroup, Button, Content, Form, FormSection, PageSection, Title } from "@patternfly/react-core";
 import { useState } from "preact/hooks";
 import type { z } from "zod";
 import type { Settings } from "../../../contracts/settings.ts";
@@ -12,6 +12,7 @@ import { useAction } from "../../stores/action.ts";
 import { useLoad } from "../../stores/load.ts";
 import { loadSession, session } from "../../stores/session.ts";
 import { toast } from "../../stores/toasts.ts";
+import { OwnKeys } from "./own_keys.tsx";
 
 type Values = z.infer<typeof Settings>;
 type NumberField = Exclude<keyof Values, "siteName">;
@@ -51,6 +52,31 @@ const sections: { title: string; fields: { key: NumberField; label: string; help
         label: "A display ticket can be used for (seconds)",
         help: "The one-time secret that opens a desktop's screen.",
       },
+      {
+        key: "keepLostDesktopHours",
+        label: "Keep a lost desktop for its user (hours)",
+        help: "When a hypervisor is lost, its user's unsaved work may come back with it. 0: not kept.",
+      },
+    ],
+  },
+  {
+    title: "Images and uploads",
+    fields: [
+      {
+        key: "keepImageVersions",
+        label: "Versions kept of every image",
+        help: "The current one included. Older ones that nothing uses are removed; pinned ones stay.",
+      },
+      {
+        key: "keepImageDays",
+        label: "Keep every version for at least (days)",
+        help: "Younger versions are kept however many there are.",
+      },
+      {
+        key: "uploadQuotaGiB",
+        label: "Space for uploads on each hypervisor (GiB)",
+        help: "0: nothing can be uploaded.",
+      },
     ],
   },
 ];
@@ -73,12 +99,27 @@ export function SettingsPage() {
             />
           )
           : <Waiting />}
+        <SshKeys />
         <p className="kv-quiet kv-gap-above">
           KVM-VDI {session.value?.version} · <a href={plainPaths.docs}>API documentation</a> ·{" "}
           <a href={plainPaths.certificate}>CA certificate for thin clients</a>
         </p>
       </PageSection>
     </>
+  );
+}
+
+/** What identifies this dashboard to other hosts. */
+function SshKeys() {
+  return (
+    <section className="kv-ssh-keys" aria-labelledby="ssh-keys-title">
+      <Title headingLevel="h2" size="lg" id="ssh-keys-title">SSH keys of this dashboard</Title>
+      <Content component="p">
+        With these it signs in to hypervisors. Adding a hypervisor puts them in place; by hand, the line goes
+        into <code>authorized_keys</code> of the account there.
+      </Content>
+      <OwnKeys />
+    </section>
   );
 }
 

@@ -122,6 +122,11 @@ async function populateOne(
   await replaceOverlay(path, base, signal);
   if (path === current) return await host.domains.refreshImages(machine.id);
   await defineDisk(host, machine.id, disk?.target ?? null, path);
+  // Its former overlay, where the image directory was changed since.
+  const isFormer = current !== null && readOwnFile(host.imageDirs(), machine.id, current) !== null;
+  if (isFormer && (await uses.of(current)).every(({ id }) => id === machine.id)) {
+    await removeIfPresent(current);
+  }
 }
 
 /** Makes the overlay beside its place, looks whether it is what was asked for, and only then puts it there. */

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { run, type RunningProcess, spawn } from "../../lib/process.ts";
 import { eventually } from "./eventually.ts";
 
@@ -98,14 +99,13 @@ export class OwnLibvirt implements AsyncDisposable {
 
   /** Process ids of everything that runs here, machines included, except for what keeps the namespace. */
   async processes(): Promise<number[]> {
-    const here = await Deno.readLink(`/proc/${this.holder.pid}/ns/mnt`);
     const pids: number[] = [];
     for await (const { name } of Deno.readDir("/proc")) {
       const pid = Number(name);
       if (!Number.isInteger(pid) || pid === this.holder.pid) continue;
-      // Whoever ends meanwhile is not here.
-      const namespace = await Deno.readLink(`/proc/${pid}/ns/mnt`).catch(() => null);
-      if (namespace === here) pids.push(pid);
+      // Machines have mount namespaces of their own, made from this one. Whoever ends meanwhile is not here.
+      const mounts = await Deno.readTextFile(`/proc/${pid}/mountinfo`).catch(() => "");
+      if (mounts.includes(`${basename(this.dir)}/varlib `)) pids.push(pid);
     }
     return pids;
   }

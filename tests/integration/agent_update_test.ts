@@ -1,0 +1,112 @@
+/** An agent gets a new executable while guests and jobs run. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { MachineSpec } from "../../contracts/agent.ts";
+import { isOpenJob } from "../../contracts/job.ts";
+import { sha256Of } from "../../lib/executable_file.ts";
+import { BareHost } from "../support/bare_host.ts";
+import { eventually } from "../support/eventually.ts";
+import { makeOtherExecutable } from "../support/executables.ts";
+import { TestHypervisor } from "../support/hypervisor.ts";
+
+/** A host with an agent, and the newer executable of another commit. */
+async function startHost() {
+  const host = await BareHost.start();
+  const paths = { old: join(host.libvirt.dir, "old"), next: join(host.libvirt.dir, "next") };
+  const oldCommit = await makeOtherExecutable(paths.old, "a");
+  const commit = await makeOtherExecutable(paths.next, "c");
+  await host.install([], paths.old);
+  const old = await host.untilHello("the older agent answers", (hello) => hello.commit === oldCommit);
+  const sha256 = (await sha256Of(paths.next))!;
+  const { size: length } = await Deno.stat(paths.next);
+  const update = async (changes: { path?: string; sha256?: string; length?: number } = {}) => {
+    const file = await Deno.open(changes.path ?? paths.next);
+    await host.agent.updateExecutable({ sha256, length, ...changes, bytes: file.readable });
+  };
+  return { host, old, commit, update, [Symbol.asyncDispose]: () => host[Symbol.asyncDispose]() };
+}
+
+const spec = (name: string, role: MachineSpec["role"] = "simple"): MachineSpec => ({
+  ...{ id: crypto.randomUUID(), name: `b-${name}`, role, osType: "linux", vcpus: 1, memoryMiB: 64 },
+  ...{ mac: null, network: "none", video: "virtio", iso: null },
+});
+
+async function runJob(host: BareHost, operation: Parameters<typeof host.agent.startJob>[0]["operation"]) {
+  const { id } = await host.agent.startJob({ id: crypto.randomUUID(), operation });
+  return await eventually("the job ends", async () => {
+    const job = (await host.agent.jobs()).find((job) => job.id === id);
+    return job && !isOpenJob(job) && job;
+  }, { timeoutMs: 60_000 });
+}
+
+Deno.test("an update ends running jobs first, takes no new ones, and does not touch a running guest", async () => {
+  await using stand = await startHost();
+  const { host, old, commit, update } = stand;
+  const guest = spec("guest");
+  const made = await runJob(host, { kind: "create-machine", machine: guest, disk: { kind: "none" } });
+  assert.equal(made.state, "succeeded", made.error?.message);
+  await eventually("libvirt answers the agent", () => host.agent.power(guest.id, { action: "start" }));
+  const qemuPid = await host.sh(`cat /run/libvirt/qemu/${guest.name}.pid`);
+
+  const noise = "/var/lib/kvm-vdi/images/noise.img";
+  await host.run("dd", "if=/dev/urandom", `of=${noise}`, "bs=4M", "count=300", "status=none");
+  const machine = spec("large", "source");
+  const running = await host.agent.startJob({
+    id: crypto.randomUUID(),
+    operation: { kind: "create-machine", machine, disk: { kind: "import", path: noise } },
+  });
+  await update();
+  const late = { kind: "create-machine", machine: spec("late"), disk: { kind: "none" } } as const;
+  await assert.rejects(host.agent.startJob({ id: crypto.randomUUID(), operation: late }), {
+    code: "unavailable",
+    message: /is being updated and restarts once its running jobs have ended/,
+  });
+  const job = (await host.agent.jobs()).find(({ id }) => id === running.id)!;
+  assert.ok(isOpenJob(job), "the job was too short to prove anything");
+  assert.equal((await host.agent.hello()).pid, old.pid, "it has not waited for the job");
+  await assert.rejects(update(), { code: "unavailable", message: /being updated already/ });
+
+  const now = await host.untilHello("the new agent answers", (hello) => hello.commit === commit, 60_000);
+  assert.notEqual(now.pid, old.pid);
+  const ended = (await host.agent.jobs()).find(({ id }) => id === running.id)!;
+  assert.equal(ended.state, "succeeded", ended.error?.message);
+  assert.equal(await host.sh(`cat /run/libvirt/qemu/${guest.name}.pid`), qemuPid);
+  assert.ok((await host.libvirt.processes()).includes(Number(qemuPid)), "the guest was ended");
+  const after = await eventually("the new agent knows the guest", async () => {
+    for await (const event of host.agent.events(AbortSignal.timeout(5_000))) {
+      if (event.type === "snapshot") return event.domains.find(({ id }) => id === guest.id);
+    }
+  });
+  assert.equal(after.state, "running");
+  assert.equal(await host.sh("ls -A /usr/local/bin"), "kvm-vdi");
+});
+
+Deno.test("an executable that is damaged, cut short or no program is refused, and the agent goes on", async () => {
+  await using stand = await startHost();
+  const { host, old, update } = stand;
+  await assert.rejects(update({ sha256: "0".repeat(64) }), {
+    code: "invalid",
+    message: /damaged on its way/,
+  });
+  const text = join(host.libvirt.dir, "text");
+  await Deno.writeTextFile(text, "#!/bin/sh\necho something else\n");
+  const { size: length } = await Deno.stat(text);
+  await assert.rejects(update({ path: text, sha256: (await sha256Of(text))!, length }), {
+    code: "invalid",
+    message: /does not run on this host/,
+  });
+  assert.deepEqual(await host.agent.hello(), old);
+  assert.equal(await host.sh("ls -A /usr/local/bin"), "kvm-vdi");
+  const guest = spec("guest");
+  const made = await runJob(host, { kind: "create-machine", machine: guest, disk: { kind: "none" } });
+  assert.equal(made.state, "succeeded", "it still takes jobs");
+});
+
+Deno.test("an agent that runs from its sources takes no executable", async () => {
+  await using hypervisor = await TestHypervisor.start({ prefix: "b1-" });
+  const bytes = ReadableStream.from([new Uint8Array(10)]);
+  await assert.rejects(hypervisor.agent.updateExecutable({ sha256: "0".repeat(64), bytes, length: 10 }), {
+    code: "conflict",
+    message: /runs from its sources/,
+  });
+});

@@ -5,8 +5,9 @@ import { Id, Name } from "../../contracts/common.ts";
 import { AppError, errorInfoOf } from "../../contracts/errors.ts";
 import type { Job } from "../../contracts/job.ts";
 import type { CreateMachine, Machine } from "../../contracts/machine.ts";
-import { requireIdle } from "../images/copy_disk.ts";
-import { populateOperation } from "../images/populate.ts";
+import { copyFirstVersion, requireIdle } from "../images/copy_disk.ts";
+import { populateClones } from "../images/populate.ts";
+import { adoptVersion } from "../images/versions.ts";
 import { type EndedJob, type LocalOperation, partialFailure } from "../jobs/service.ts";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
@@ -19,8 +20,7 @@ import { insertMachines, removeMachine } from "./store.ts";
 const parallelCreations = 8;
 
 const Input = z.object({
-  hypervisorId: Id,
-  machines: z.array(z.object({ id: Id, name: Name, operation: CreateMachineOperation })),
+  machines: z.array(z.object({ id: Id, name: Name, hypervisorId: Id, operation: CreateMachineOperation })),
   sourceId: Id.nullable(),
   then: z.enum(["copy-disk", "populate", "nothing"]),
 });
@@ -61,19 +61,21 @@ async function startCreation(
   wanted: z.output<typeof CreateMachine>,
   actor: Actor,
 ): Promise<Job> {
-  const { hypervisorId, rows, operations } = plan;
+  const { rows, operations } = plan;
   const then = wanted.copyDisk ? "copy-disk" : wanted.populate ? "populate" : "nothing";
   const [row] = rows;
   if (rows.length === 1 && then === "nothing") {
     const subject = { id: row!.id, name: row!.name };
     return await app.jobs.delegate(
       { kind: "create-machine", subject, by: actor },
-      hypervisorId,
+      row!.hypervisor_id,
       operations[0]!,
     );
   }
-  const machines = rows.map(({ id, name }, index) => ({ id, name, operation: operations[index]! }));
-  const input: Input = { hypervisorId, machines, sourceId: row!.source_id, then };
+  const machines = rows.map(({ id, name, hypervisor_id: hypervisorId }, index) => (
+    { id, name, hypervisorId, operation: operations[index]! }
+  ));
+  const input: Input = { machines, sourceId: row!.source_id, then };
   return await app.jobs.start({
     kind: "create-machines",
     subject: {
@@ -95,13 +97,21 @@ export async function runCreation(app: App, operation: LocalOperation): Promise<
   const reported = new Set(operation.job.items.map(({ id }) => id));
   const made: string[] = operation.job.items.filter(({ ok }) => ok).map(({ id }) => id);
   const due = input.machines.filter(({ id }) => !reported.has(id));
-  await app.agents.untilUsable(input.hypervisorId, operation.signal);
+  const byHypervisor = Map.groupBy(due, ({ hypervisorId }) => hypervisorId);
   try {
-    await forEachOf(due, parallelCreations, operation.signal, async (machine) => {
-      const error = await createOne(app, operation, input.hypervisorId, machine, begun.get(machine.id));
-      if (error === null) made.push(machine.id);
-      operation.addItem({ id: machine.id, name: machine.name, ok: error === null, message: error });
-    });
+    await forEachOf(
+      [...byHypervisor],
+      byHypervisor.size || 1,
+      operation.signal,
+      async ([hypervisorId, some]) => {
+        await app.agents.untilUsable(hypervisorId, operation.signal);
+        await forEachOf(some, parallelCreations, operation.signal, async (machine) => {
+          const error = await createOne(app, operation, machine, begun.get(machine.id));
+          if (error === null) made.push(machine.id);
+          operation.addItem({ id: machine.id, name: machine.name, ok: error === null, message: error });
+        });
+      },
+    );
   } finally {
     if (operation.isCancelled()) await removeUnbegun(app, operation, due.map(({ id }) => id));
   }
@@ -116,8 +126,7 @@ export async function runCreation(app: App, operation: LocalOperation): Promise<
 async function createOne(
   app: App,
   operation: LocalOperation,
-  hypervisorId: string,
-  { id, name, operation: request }: Input["machines"][number],
+  { id, name, hypervisorId, operation: request }: Input["machines"][number],
   begunJobId: string | undefined,
 ): Promise<string | null> {
   try {
@@ -136,39 +145,22 @@ async function createOne(
 async function finishCreation(
   app: App,
   operation: LocalOperation,
-  { then, hypervisorId, sourceId }: Input,
+  { then }: Input,
   made: string[],
 ): Promise<void> {
   if (then === "nothing") return;
   const rows = await findMachineRows(app, made);
   if (then === "populate") {
-    operation.report({ stage: "populating" });
-    const { request, input } = await populateOperation(app, rows);
-    const subject = { id: null, name: `${rows.length} machines` };
-    const job = await operation.step(
-      { kind: "populate", subject, machineIds: made, input },
-      hypervisorId,
-      request,
-    );
-    for (const item of job.items) if (!item.ok) operation.failItem(item.id, `not populated: ${item.message}`);
-    if (job.state !== "succeeded" && job.items.length === 0) throw stepFailure(job);
+    await populateClones(app, operation, rows.filter((row) => row.populated_at === null), (item) => {
+      if (!item.ok) operation.failItem(item.id, `not populated: ${item.message}`);
+    });
     return;
   }
   for (const row of rows) {
     operation.report({ stage: `copying the disk to ${row.name}` });
-    const subject = { id: row.id, name: row.name };
-    const job = await operation.step(
-      { kind: "copy-disk", subject, machineIds: [sourceId!] },
-      hypervisorId,
-      { kind: "copy-disk", fromId: sourceId!, toId: row.id },
-      (progress) => operation.report(progress),
-    );
-    if (job.state !== "succeeded") throw stepFailure(job);
+    await copyFirstVersion(app, operation, row);
   }
 }
-
-const stepFailure = (job: Job) =>
-  new AppError(job.error?.code ?? "internal", job.error?.message ?? `${job.kind} ended as ${job.state}`);
 
 /** A created machine is known by its domain; of one that was not created, the row goes. */
 export async function settleCreation(app: App, ended: EndedJob): Promise<void> {
@@ -177,6 +169,8 @@ export async function settleCreation(app: App, ended: EndedJob): Promise<void> {
   if (state !== "succeeded") return await forgetMachine(app, subjectId);
   await recordDomains(app, hypervisorId, [subjectId]);
   await adoptOverlay(app, subjectId, hypervisorId);
+  await adoptVersion(app, subjectId);
+  await adoptVersion(app, subjectId);
 }
 
 /** A vdi that was a domain before has its overlay already. */

@@ -2,20 +2,23 @@
 import type { z } from "zod";
 import type { CreateMachineOperation, Domain } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
+import type { HostFacts } from "../../contracts/hypervisor.ts";
 import type { CreateMachine, Role } from "../../contracts/machine.ts";
 import type { App } from "../app.ts";
 import type { HypervisorRow, MachineRow } from "../db/schema.ts";
+import { capacityOf, nothingCommitted, roomFor } from "../hypervisors/capacity.ts";
 import { listHypervisorRows, noNetwork, requireNetwork } from "../hypervisors/service.ts";
 import { beingCreated } from "./live.ts";
 import { expandNames } from "./names.ts";
 import { aRole } from "./service.ts";
-import { findMachine, findNameKeys } from "./store.ts";
+import { spread } from "./spread.ts";
+import { countDesktops, findMachine, findNameKeys } from "./store.ts";
 
 type Wanted = z.output<typeof CreateMachine>;
 export type CreateOperation = z.output<typeof CreateMachineOperation>;
 
 export interface CreatePlan {
-  hypervisorId: string;
+  /** With the hypervisor that each is made on. */
   rows: MachineRow[];
   operations: CreateOperation[];
 }
@@ -23,24 +26,46 @@ export interface CreatePlan {
 const invalid = (path: string, message: string) =>
   new AppError("invalid", `${path}: ${message}`, { details: [{ path, message }] });
 
-/** @throws {AppError} `invalid` or `conflict` naming the field; `unavailable` if the hypervisor is offline. */
+/** @throws {AppError} `invalid` or `conflict` naming the field; `unavailable` if a hypervisor is offline. */
 export async function planCreation(app: App, wanted: Wanted): Promise<CreatePlan> {
   requireCombination(wanted);
   const source = await findSource(app, wanted);
-  const hypervisor = await chooseHypervisor(app, wanted, source);
-  app.agents.of(hypervisor.id);
-  const domain = findDomain(app, wanted, hypervisor.id);
-  const settings = settle(app, wanted, source, hypervisor, domain);
-  const taken = await takenNames(app, hypervisor.id, domain);
-  const names = expandNames(wanted.name, wanted.count, taken);
-  const rows = names.map((name) => rowOf(app, name, wanted, hypervisor.id, source, settings, domain));
-  return { hypervisorId: hypervisor.id, rows, operations: rows.map((row) => operationOf(row, wanted)) };
+  const hypervisors = await chooseHypervisors(app, wanted, source);
+  for (const { id } of hypervisors) app.agents.of(id);
+  const domain = findDomain(app, wanted, hypervisors[0]!.id);
+  const settings = new Map(hypervisors.map((one) => [one.id, settle(app, wanted, source, one, domain)]));
+  // One counter for all, so that a name says which machine it is wherever it runs.
+  const taken = await Promise.all(hypervisors.map(({ id }) => takenNames(app, id, domain)));
+  const names = expandNames(wanted.name, wanted.count, new Set(taken.flatMap((some) => [...some])));
+  const places = await placesFor(app, wanted.count, hypervisors, settings);
+  const rows = names.map((name, index) => {
+    const hypervisorId = places[index]!;
+    return rowOf(app, name, wanted, hypervisorId, source, settings.get(hypervisorId)!, domain);
+  });
+  return { rows, operations: rows.map((row) => operationOf(row, wanted)) };
+}
+
+async function placesFor(
+  app: App,
+  count: number,
+  hypervisors: readonly HypervisorRow[],
+  settings: ReadonlyMap<string, Hardware>,
+): Promise<string[]> {
+  const machines = await countDesktops(app.db);
+  const targets = hypervisors.map((row) => {
+    const { vcpus, memory_mib: memoryMiB } = settings.get(row.id)!;
+    const { facts } = app.agents.status(row.id);
+    const { machines: slots } = roomFor(capacityOf(row), facts, nothingCommitted, { vcpus, memoryMiB });
+    return { id: row.id, slots, machines: machines.get(row.id) ?? 0 };
+  });
+  return spread(count, targets);
 }
 
 const sourceRole: Partial<Record<Role, Role>> = { initial: "source", vdi: "initial" };
 
 /** What goes with which role, before anything is looked up. */
-function requireCombination({ role, sourceId, disk, count, copyDisk, populate }: Wanted): void {
+function requireCombination(wanted: Wanted): void {
+  const { role, sourceId, disk, count, copyDisk, populate, hypervisorId, hypervisorIds } = wanted;
   const derived = sourceRole[role];
   const adopted = disk?.kind === "domain";
   if (!derived && sourceId) throw invalid("sourceId", `${aRole(role)} machine has no source`);
@@ -60,6 +85,8 @@ function requireCombination({ role, sourceId, disk, count, copyDisk, populate }:
   if (copyDisk && (role !== "initial" || adopted)) {
     throw invalid("copyDisk", "only a new initial gets a copy at once");
   }
+  if (hypervisorIds && hypervisorId) throw invalid("hypervisorIds", "give this or hypervisorId");
+  if (hypervisorIds && role !== "vdi") throw invalid("hypervisorIds", "only vdi machines are spread");
   if (populate && (role !== "vdi" || adopted)) {
     throw invalid("populate", "only new vdi machines are populated at once");
   }
@@ -81,16 +108,24 @@ async function findSource(app: App, { role, sourceId, populate }: Wanted): Promi
   return source;
 }
 
-async function chooseHypervisor(app: App, wanted: Wanted, source: MachineRow | null): Promise<HypervisorRow> {
+async function chooseHypervisors(
+  app: App,
+  wanted: Wanted,
+  source: MachineRow | null,
+): Promise<HypervisorRow[]> {
   const rows = await listHypervisorRows(app);
-  const id = wanted.hypervisorId ?? source?.hypervisor_id ?? (rows.length === 1 ? rows[0]!.id : undefined);
   if (rows.length === 0) throw new AppError("unavailable", "There is no hypervisor yet. Add one first.");
-  if (id === undefined) throw invalid("hypervisorId", "choose a hypervisor, there are several");
-  const hypervisor = rows.find((row) => row.id === id);
-  if (!hypervisor) throw invalid("hypervisorId", "there is no such hypervisor");
-  if (source && source.hypervisor_id !== id) {
-    throw invalid("hypervisorId", `must be that of ${source.name}, whose image it needs`);
+  if (wanted.hypervisorIds) {
+    return [...new Set(wanted.hypervisorIds)].map((id) => requireKnown(rows, id, "hypervisorIds"));
   }
+  const id = wanted.hypervisorId ?? source?.hypervisor_id ?? (rows.length === 1 ? rows[0]!.id : undefined);
+  if (id === undefined) throw invalid("hypervisorId", "choose a hypervisor, there are several");
+  return [requireKnown(rows, id, "hypervisorId")];
+}
+
+function requireKnown(rows: readonly HypervisorRow[], id: string, path: string): HypervisorRow {
+  const hypervisor = rows.find((row) => row.id === id);
+  if (!hypervisor) throw invalid(path, "there is no such hypervisor");
   return hypervisor;
 }
 
@@ -133,7 +168,9 @@ function settle(
     };
   }
   const { facts } = app.agents.status(hypervisor.id);
-  const network = wanted.network ?? source?.network ?? hypervisor.default_network ??
+  // What the source has may not be there on another host.
+  const network = wanted.network ?? (source?.hypervisor_id === hypervisor.id ? source.network : null) ??
+    hypervisor.default_network ?? sameNetwork(facts, source) ??
     facts?.networks.find(({ active, kind }) => active && kind === "network")?.name ?? noNetwork;
   requireNetwork(app, hypervisor.id, network);
   const memoryMiB = wanted.memoryMiB ?? source?.memory_mib ?? 2048;
@@ -147,6 +184,12 @@ function settle(
     network,
     video: wanted.video ?? source?.video ?? "qxl",
   };
+}
+
+/** The source's network, where the host has one of that name too. */
+function sameNetwork(facts: HostFacts | null, source: MachineRow | null): string | null {
+  const names = facts?.networks.map(({ kind, name }) => kind === "bridge" ? `bridge:${name}` : name) ?? [];
+  return source && (source.network === noNetwork || names.includes(source.network)) ? source.network : null;
 }
 
 function rowOf(

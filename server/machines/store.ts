@@ -77,19 +77,22 @@ export interface MachineRelations {
   desktopPools: Map<string, { id: string; name: string }[]>;
   leases: Map<string, { id: string; userId: string; username: string; since: number }>;
   cloneCounts: Map<string, number>;
-  /** Of every source and initial of these machines: its disk's current image. */
-  imagePaths: Map<string, string | null>;
+  /** Of every initial of these machines: its current version. */
+  currentVersionIds: Map<string, string | null>;
+  /** Versions that these machines are on: their numbers. */
+  versionNumbers: Map<string, number>;
   /** Of users for whom machines are kept. */
   usernames: Map<string, string>;
 }
 
-/** What belongs to these machines, in four queries however many they are. */
+/** What belongs to these machines, in a few queries however many they are. */
 export async function findRelations(db: Db, rows: readonly MachineRow[]): Promise<MachineRelations> {
   const relations: MachineRelations = {
     desktopPools: new Map(),
     leases: new Map(),
     cloneCounts: new Map(),
-    imagePaths: new Map(),
+    currentVersionIds: new Map(),
+    versionNumbers: new Map(),
     usernames: new Map(),
   };
   for (let start = 0; start < rows.length; start += idsPerQuery) {
@@ -132,10 +135,15 @@ async function addRelations(db: Db, rows: readonly MachineRow[], to: MachineRela
     for (const { id, username } of users) to.usernames.set(id, username);
   }
   const sourceIds = [...new Set(rows.flatMap((row) => row.source_id ?? []))];
-  if (sourceIds.length === 0) return;
-  const images = await db.selectFrom("machines").select(["id", "disk_path"]).where("id", "in", sourceIds)
-    .execute();
-  for (const { id, disk_path } of images) to.imagePaths.set(id, disk_path);
+  const initials = sourceIds.length === 0
+    ? []
+    : await db.selectFrom("machines").select(["id", "current_version_id"]).where("id", "in", sourceIds).execute();
+  for (const { id, current_version_id } of initials) to.currentVersionIds.set(id, current_version_id);
+  const versionIds = [...new Set(rows.flatMap((row) => row.version_id ?? []))];
+  const versions = versionIds.length === 0
+    ? []
+    : await db.selectFrom("image_versions").select(["id", "number"]).where("id", "in", versionIds).execute();
+  for (const { id, number } of versions) to.versionNumbers.set(id, number);
 }
 
 /** Machine id -> username, of leases that have not ended. */
@@ -145,12 +153,9 @@ export async function findLeaseHolders(db: Db, ids: readonly string[]): Promise<
   return new Map(rows.map(({ machine_id, username }) => [machine_id!, username]));
 }
 
-/** Machines whose overlay lies on this very image. */
-export function findOverlaysOn(
-  db: Db,
-  initialId: string,
-  imagePath: string,
-): Promise<Pick<MachineRow, "id" | "name">[]> {
-  return db.selectFrom("machines").select(["id", "name"]).where("source_id", "=", initialId)
-    .where("base_path", "=", imagePath).where("populated_at", "is not", null).orderBy("name_key").execute();
+/** Machines that users may get, by hypervisor. */
+export async function countDesktops(db: Db): Promise<Map<string, number>> {
+  const rows = await db.selectFrom("machines").where("role", "in", ["vdi", "simple"])
+    .select(({ fn }) => ["hypervisor_id", fn.countAll<number>().as("count")]).groupBy("hypervisor_id").execute();
+  return new Map(rows.map(({ hypervisor_id, count }) => [hypervisor_id, count]));
 }

@@ -12,11 +12,6 @@ const names = [
   "unsealVersion",
   "publishVersion",
   "distributeVersion",
-  "planDeletion",
-  "moveMachine",
-  "copyMachine",
-  "flattenMachine",
-  "resizeDisk",
 ] as const;
 
 export const pendingRoutes = (): Handlers<typeof names[number]> =>

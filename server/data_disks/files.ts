@@ -1,11 +1,12 @@
 /** The files of data disks: made, grown and brought to another hypervisor, by jobs that hold the disk. */
+import { dirname } from "node:path";
 import { z } from "zod";
 import { Bytes, Id } from "../../contracts/common.ts";
 import { AppError } from "../../contracts/errors.ts";
-import type { FileIdentity } from "../../contracts/storage.ts";
 import type { App } from "../app.ts";
 import type { DataDiskRow } from "../db/schema.ts";
 import { requireHypervisor } from "../hypervisors/service.ts";
+import { seesSame } from "../images/distribute.ts";
 import { transferImage } from "../images/transfer.ts";
 import type { LocalOperation } from "../jobs/service.ts";
 import * as store from "./store.ts";
@@ -101,7 +102,8 @@ async function moveDisk(
   ]);
   const { signal } = operation;
   const identity = await app.agents.of(from.id).fileIdentity(disk.path, signal);
-  if (await isSharedWith(app, identity, to.id, signal)) {
+  const atHome = dirname(disk.path) === app.agents.status(to.id).facts?.settings.imageDir;
+  if (atHome && await seesSame(app.agents.of(to.id), disk.path, identity, signal)) {
     return await store.updateDisk(app.db, disk.id, { hypervisor_id: to.id });
   }
   const { path, virtualBytes } = await transferImage(app, operation, {
@@ -116,22 +118,6 @@ async function moveDisk(
   });
   await store.updateDisk(app.db, disk.id, { hypervisor_id: to.id, path, bytes: virtualBytes });
   await removeLeftover(app, from.id, disk.path);
-}
-
-/** Whether the other hypervisor sees the very same file, on shared storage. */
-export async function isSharedWith(
-  app: App,
-  identity: z.infer<typeof FileIdentity>,
-  hypervisorId: string,
-  signal: AbortSignal,
-): Promise<boolean> {
-  try {
-    const there = await app.agents.of(hypervisorId).fileIdentity(identity.path, signal);
-    return JSON.stringify(there) === JSON.stringify(identity);
-  } catch (error) {
-    if (error instanceof AppError && error.code === "not_found") return false;
-    throw error;
-  }
 }
 
 /** A file that is somewhere else now. What cannot be removed is shown as a stray on the storage page. */

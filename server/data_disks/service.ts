@@ -65,6 +65,26 @@ export async function releaseDataDisk(app: App, machineId: string): Promise<void
   }
 }
 
+/**
+ * Takes a machine's data disk off before it moves; a user's disk is free then.
+ * @returns the disk that goes along, or null
+ */
+export async function parkDataDisk(app: App, machineId: string): Promise<string | null> {
+  const attached = await store.findAttachedTo(app.db, machineId);
+  if (attached) await detach(app, attached, app.signal);
+  return (await store.findDiskOfMachine(app.db, machineId))?.id ?? null;
+}
+
+/** Attaches it again where the machine is now; the disk is brought there. */
+export async function returnDataDisk(
+  app: App,
+  diskId: string,
+  machine: Place,
+  signal: AbortSignal,
+): Promise<void> {
+  await attach(app, await requireDisk(app, diskId), machine, signal);
+}
+
 /** Where the user's data disk is, for the broker: a machine there needs no copying. */
 export async function dataDiskHypervisor(app: Pick<App, "db">, userId: string): Promise<string | null> {
   return (await store.findDiskOfUser(app.db, userId))?.hypervisor_id ?? null;

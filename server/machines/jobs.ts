@@ -3,8 +3,12 @@ import { settleCopyDisk } from "../images/copy_disk.ts";
 import { settlePopulate } from "../images/populate.ts";
 import type { App } from "../app.ts";
 import { runBulk } from "./bulk.ts";
-import { forgetMachine, runCreation, settleCreation } from "./create.ts";
-import { settleDeletion } from "./delete.ts";
+import { runCreation, settleCreation } from "./create.ts";
+import { runDeletion, settleDeletion } from "./delete.ts";
+import { runCopy } from "./copy.ts";
+import { settleFlattening } from "./flatten.ts";
+import { runMove } from "./move.ts";
+import { settleResizing } from "./resize.ts";
 
 /** Says it to the jobs, before any is taken up. */
 export function defineMachineJobs(app: App): void {
@@ -13,11 +17,14 @@ export function defineMachineJobs(app: App): void {
   jobs.define("create-machines", { run: (operation) => runCreation(app, operation), resumable: true });
   jobs.define("delete-machine", {
     settle: (ended) => settleDeletion(app, ended),
-    // Carried out here only when the machine is forgotten because its hypervisor is gone.
-    run: ({ job }) => forgetMachine(app, job.subjectId!),
+    run: (operation) => runDeletion(app, operation),
     resumable: true,
   });
   jobs.define("copy-disk", { settle: (ended) => settleCopyDisk(app, ended) });
   jobs.define("populate", { settle: (ended) => settlePopulate(app, ended) });
+  jobs.define("move-machine", { run: (operation) => runMove(app, operation), resumable: true });
+  jobs.define("copy-machine", { run: (operation) => runCopy(app, operation), resumable: true });
+  jobs.define("flatten", { settle: (ended) => settleFlattening(app, ended) });
+  jobs.define("resize-disk", { settle: (ended) => settleResizing(app, ended) });
   jobs.define("bulk", { run: (operation) => runBulk(app, operation) });
 }

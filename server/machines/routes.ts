@@ -9,9 +9,14 @@ import { copyDiskFromSource } from "../images/copy_disk.ts";
 import { populate } from "../images/populate.ts";
 import { bulkMachines } from "./bulk.ts";
 import { kickViewers, openConsole } from "./console.ts";
+import { copyMachine } from "./copy.ts";
 import { createMachines } from "./create.ts";
 import { deleteMachine } from "./delete.ts";
+import { planDeletion } from "./deletion_plan.ts";
+import { flattenMachine } from "./flatten.ts";
+import { moveMachine } from "./move.ts";
 import { powerMachine } from "./power.ts";
+import { resizeDisk } from "./resize.ts";
 import { Screenshots } from "./screenshot.ts";
 import { getMachine, getMachineDisks, getMachineXml, listMachines, updateMachine } from "./service.ts";
 
@@ -22,6 +27,11 @@ type Names =
   | "getMachine"
   | "updateMachine"
   | "deleteMachine"
+  | "planDeletion"
+  | "moveMachine"
+  | "copyMachine"
+  | "flattenMachine"
+  | "resizeDisk"
   | "powerMachine"
   | "copyDisk"
   | "populate"
@@ -35,9 +45,18 @@ export const machineRoutes = (app: App): Handlers<Names> => ({
   bulkMachines: async ({ body, actor }) => ({ job: await bulkMachines(app, body, actor) }),
   getMachine: async ({ id }) => ({ machine: await getMachine(app, id) }),
   updateMachine: async ({ id, body, actor }) => ({ machine: await updateMachine(app, id, body, actor) }),
-  deleteMachine: async ({ id, query, actor }) => ({
-    job: await deleteMachine(app, id, query.keepDisks === "true", actor),
+  deleteMachine: async ({ id, query, actor }) => {
+    const { keepDisks, cascade } = query;
+    const how = { keepDisks: keepDisks === "true", cascade: cascade === "true" };
+    return { job: await deleteMachine(app, id, how, actor) };
+  },
+  planDeletion: async ({ id }) => ({ plan: await planDeletion(app, id) }),
+  moveMachine: async ({ id, body, actor }) => ({
+    job: await moveMachine(app, id, body.hypervisorId, actor),
   }),
+  copyMachine: ({ id, body, actor }) => copyMachine(app, id, body, actor),
+  flattenMachine: async ({ id, actor }) => ({ job: await flattenMachine(app, id, actor) }),
+  resizeDisk: async ({ id, body, actor }) => ({ job: await resizeDisk(app, id, body.bytes, actor) }),
   powerMachine: async ({ id, body, actor }) => {
     await powerMachine(app, id, body, actor);
     return { machine: await getMachine(app, id) };

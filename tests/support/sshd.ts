@@ -54,8 +54,13 @@ export class Sshd implements AsyncDisposable {
 
   /** Ends it and its connections: nothing answers on its port any more. */
   async stop(): Promise<void> {
-    await this.#listener!.stop();
-    await this.cut();
+    if (!this.#listener) return;
+    const { pid, status } = this.#listener;
+    // No new connection while the old ones are counted: without their listener they could not be found any more.
+    signal(pid, "SIGSTOP");
+    const connections = await descendantsOf(pid);
+    for (const each of [pid, ...connections]) signal(each, "SIGKILL");
+    await status;
   }
 
   /** Kills its connections, as a cut cable does; it takes new ones. */
@@ -68,7 +73,15 @@ export class Sshd implements AsyncDisposable {
 
   /** Its connections stay open but nothing answers on them; it takes new ones. */
   freeze = (): Promise<void> => this.#signalConnections("SIGSTOP");
-  thaw = (): Promise<void> => this.#signalConnections("SIGCONT");
+  /** As if the whole host stood still: connections stay open, new ones are taken by the kernel alone. */
+  async freezeHost(): Promise<void> {
+    if (this.#listener) signal(this.#listener.pid, "SIGSTOP");
+    await this.freeze();
+  }
+  async thaw(): Promise<void> {
+    if (this.#listener) signal(this.#listener.pid, "SIGCONT");
+    await this.#signalConnections("SIGCONT");
+  }
 
   /** How many connections it has. */
   async connectionCount(): Promise<number> {
@@ -86,7 +99,7 @@ export class Sshd implements AsyncDisposable {
     await this.start();
   }
 
-  hostKeyFile = (algorithm = "ed25519"): string => join(this.dir, `ssh_host_${algorithm}_key`);
+  hostKeyFile = (algorithm = this.#hostKeys[0]): string => join(this.dir, `ssh_host_${algorithm}_key`);
 
   /** The host key as the dashboard pins it. */
   async hostKey(algorithm?: string): Promise<SshTarget["hostKey"]> {
@@ -113,8 +126,7 @@ export class Sshd implements AsyncDisposable {
   log = (): string => this.#listener?.stderrTail() ?? "";
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#signalConnections("SIGKILL");
-    await this.#listener?.stop();
+    await this.stop();
     await Deno.remove(this.dir, { recursive: true });
   }
 
@@ -160,14 +172,16 @@ export class Sshd implements AsyncDisposable {
   #descendants = (): Promise<number[]> =>
     this.#listener ? descendantsOf(this.#listener.pid) : Promise.resolve([]);
 
-  async #signalConnections(signal: Deno.Signal): Promise<void> {
-    for (const pid of await this.#descendants()) {
-      try {
-        Deno.kill(pid, signal);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-    }
+  async #signalConnections(name: Deno.Signal): Promise<void> {
+    for (const pid of await this.#descendants()) signal(pid, name);
+  }
+}
+
+function signal(pid: number, name: Deno.Signal): void {
+  try {
+    Deno.kill(pid, name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

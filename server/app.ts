@@ -7,6 +7,7 @@ import type { DashboardConfig } from "./config.ts";
 import type { Db } from "./db/schema.ts";
 import type { Tickets } from "./gateway/tickets.ts";
 import type { Room } from "./hypervisors/room.ts";
+import type { Rollouts } from "./images/rollouts.ts";
 import type { Jobs } from "./jobs/service.ts";
 import type { Leases } from "./leases/leases.ts";
 import type { SettingsCache } from "./settings/service.ts";
@@ -36,6 +37,8 @@ export interface App {
   starts: Starts;
   /** new Leases(app), after broker and before jobs.recover(); then start(), and stop() before jobs.stop(). */
   leases: Leases;
+  /** new Rollouts(app), after leases; start() after jobs.recover(), close() before jobs.stop(). */
+  rollouts: Rollouts;
   tickets: Tickets;
   /** Where native viewers send their CONNECT; null: nowhere. Known once the dashboard listens. */
   viewerPort: number | null;

@@ -28,6 +28,9 @@ import { addressOf, listHypervisorRows } from "./hypervisors/service.ts";
 import { followDrains } from "./hypervisors/drain.ts";
 import { recordLoad } from "./hypervisors/load_history.ts";
 import { Room } from "./hypervisors/room.ts";
+import { followImages } from "./images/follow.ts";
+import { collectVersions } from "./images/gc.ts";
+import { Rollouts } from "./images/rollouts.ts";
 import { Jobs } from "./jobs/service.ts";
 import { Leases } from "./leases/leases.ts";
 import type { BootTimes } from "./starts/guest_agents.ts";
@@ -109,6 +112,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   app.viewerPort = listener.viewerPort;
   started.use(keepUp(app, async () => {
     await app.sessions.dropExpired();
+    await collectVersions(app);
     await backupDaily(database.sqlite, dataDir.backupFolder, app.now());
     if (await certificate.renew()) listener.renew(certificate.current!);
   }));
@@ -184,7 +188,7 @@ async function createApp(
     certificateExpiresAt,
     signal,
     // These need the whole app; startFeatures() makes them before anybody else sees it.
-  } satisfies Omit<App, "leases" | "starts"> as App;
+  } satisfies Omit<App, "leases" | "starts" | "rollouts"> as App;
 }
 
 function connectWith(otherwise: DashboardOptions["connect"], ownKeys: OwnKeys): ConnectAgent {
@@ -206,6 +210,8 @@ function startFeatures(app: App, options: DashboardOptions, started: AsyncDispos
   defineJobs(app);
   app.starts = started.adopt(new Starts(app, options.bootTimes), (starts) => starts.stop());
   app.leases = started.adopt(new Leases(app, options.bootTimes), (leases) => leases.stop());
+  app.rollouts = started.adopt(new Rollouts(app), (rollouts) => rollouts.close());
+  started.defer(followImages(app));
   started.defer(followDrains(app));
   started.defer(recordLoad(app));
 }
@@ -218,6 +224,7 @@ async function takeUp(app: App): Promise<void> {
   const localSocket = localAgentSocket(config);
   if (localSocket !== null) await ensureLocalHypervisor(app, Deno.hostname(), localSocket);
   await app.leases.start();
+  app.rollouts.start();
 }
 
 /** Does what is due now and then, now and every hour. */

@@ -8,6 +8,8 @@ import type { Env, Handlers } from "./http/endpoint.ts";
 import { loadRoutes } from "./hypervisors/load_routes.ts";
 import { defineHypervisorJobs } from "./hypervisors/jobs.ts";
 import { hypervisorRoutes } from "./hypervisors/routes.ts";
+import { defineImageJobs } from "./images/jobs.ts";
+import { imageRoutes } from "./images/routes.ts";
 import { jobRoutes } from "./jobs/routes.ts";
 import { leaseRoutes, myDesktopRoutes } from "./leases/routes.ts";
 import { machinePlainRoutes, machineRoutes } from "./machines/routes.ts";
@@ -15,7 +17,6 @@ import { defineMachineJobs } from "./machines/jobs.ts";
 import { overviewRoutes } from "./overview/routes.ts";
 import { searchRoutes } from "./search/routes.ts";
 import { settingsRoutes } from "./settings/routes.ts";
-import { pendingRoutes } from "./pending_routes.ts";
 import { setupRoutes } from "./setup/routes.ts";
 import { storagePlainRoutes, storageRoutes } from "./storage/routes.ts";
 import { uploadPlainRoutes, uploadRoutes } from "./uploads/routes.ts";
@@ -28,6 +29,7 @@ export const allHandlers = (app: App): Handlers => ({
   ...sessionRoutes(app),
   ...hypervisorRoutes(app),
   ...loadRoutes(app),
+  ...imageRoutes(app),
   ...machineRoutes(app),
   ...jobRoutes(app),
   ...desktopPoolRoutes(app),
@@ -41,7 +43,6 @@ export const allHandlers = (app: App): Handlers => ({
   ...storageRoutes(app),
   ...uploadRoutes(app),
   ...dataDiskRoutes(app),
-  ...pendingRoutes(),
 });
 
 /** Answers that are not JSON. */
@@ -51,6 +52,7 @@ export const plainRoutes = (app: App): Hono<Env> =>
 /** Says what the jobs of each kind do; before any job is taken up. */
 export function defineJobs(app: App): void {
   defineMachineJobs(app);
+  defineImageJobs(app);
   defineHypervisorJobs(app);
   defineDataDiskJobs(app);
 }

@@ -1,12 +1,14 @@
-/** Populate: the overlays of vdi machines, made anew on their initial's current image. */
+/** Populate: the overlays of vdi machines, made anew on the current version of their initial's image. */
 import { z } from "zod";
-import type { AgentOperation } from "../../contracts/agent.ts";
-import { AppError } from "../../contracts/errors.ts";
-import type { Job, JobItem } from "../../contracts/job.ts";
+import { Id } from "../../contracts/common.ts";
+import { AppError, errorInfoOf } from "../../contracts/errors.ts";
+import { isOpenJob, type Job, type JobItem } from "../../contracts/job.ts";
+import { forEachOf } from "../../lib/for_each.ts";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import type { MachineRow } from "../db/schema.ts";
-import type { EndedJob } from "../jobs/service.ts";
+import { requireHypervisor } from "../hypervisors/service.ts";
+import { type EndedJob, type LocalOperation, partialFailure } from "../jobs/service.ts";
 import { recordDomains } from "../machines/live.ts";
 import {
   aRole,
@@ -16,40 +18,17 @@ import {
   findMachineRows,
   requireMachine,
 } from "../machines/service.ts";
+import { ensureVersionOn } from "./distribute.ts";
+import { powerOff } from "./power_off.ts";
+import { copyBelow, currentVersion, tellImage } from "./versions.ts";
 
-const Input = z.object({ basePath: z.string() });
+const parallelHosts = 8;
 
-export interface PopulateStep {
-  request: AgentOperation;
-  /** What is needed when it has ended. */
-  input: z.output<typeof Input>;
-}
-
-/**
- * What an agent is asked to do for clones of one initial.
- * @throws {AppError} `conflict` if the initial has no disk yet; `invalid` without an initial.
- */
-export async function populateOperation(app: App, clones: readonly MachineRow[]): Promise<PopulateStep> {
-  const initial = await requireInitialOf(app, clones[0]!);
-  if (initial.disk_path === null) {
-    throw new AppError(
-      "conflict",
-      `${initial.name} has no disk yet, so nothing can be populated from it. Copy the disk from its source first.`,
-    );
-  }
-  const machineIds = clones.map(({ id }) => id);
-  return {
-    request: { kind: "populate", initialId: initial.id, machineIds },
-    input: { basePath: initial.disk_path },
-  };
-}
-
-async function requireInitialOf(app: App, machine: MachineRow): Promise<MachineRow> {
-  if (machine.role !== "vdi" || machine.source_id === null) {
-    throw new AppError("invalid", `${machine.name} is not a vdi machine with an initial.`);
-  }
-  return await requireMachine(app, machine.source_id);
-}
+const StepInput = z.object({ basePath: z.string(), versionId: Id });
+const JobInput = z.object({
+  machineIds: z.array(Id),
+  powerOff: z.boolean().default(false).describe("of a rollout: machines that run without a user"),
+});
 
 /**
  * Recreates the overlays of an initial's vdi machines (all, or those named), or of one vdi itself. Machines that are in
@@ -64,7 +43,7 @@ export async function populate(
 ): Promise<Job> {
   const machine = await requireMachine(app, id);
   const clones = await clonesOf(app, machine, machineIds);
-  app.agents.of(machine.hypervisor_id);
+  await currentVersion(app, await requireInitialOf(app, clones[0]!));
   const { ready, refused } = await sortOut(app, clones);
   if (ready.length === 0) {
     const [first] = refused;
@@ -72,20 +51,15 @@ export async function populate(
       details: refused.map((item) => ({ path: item.name, message: item.message ?? "" })),
     });
   }
-  const { request, input } = await populateOperation(app, ready);
-  const job = await app.jobs.delegate(
-    {
-      kind: "populate",
-      subject: { id, name: machine.name },
-      by: actor,
-      machineIds: ready.map((clone) => clone.id),
-      items: refused,
-      input,
-      progress: { stage: "waiting for the agent", total: ready.length, unit: "items" },
-    },
-    machine.hypervisor_id,
-    request,
-  );
+  const job = await app.jobs.start({
+    kind: "populate",
+    subject: { id, name: machine.name },
+    by: actor,
+    machineIds: ready.map((clone) => clone.id),
+    items: refused,
+    progress: { stage: "populating", total: clones.length, done: refused.length, unit: "items" },
+    cancellable: true,
+  });
   await audit(app, {
     actor,
     action: "machine.populate",
@@ -94,6 +68,13 @@ export async function populate(
     detail: `${ready.length} machines`,
   });
   return job;
+}
+
+async function requireInitialOf(app: App, machine: MachineRow): Promise<MachineRow> {
+  if (machine.role !== "vdi" || machine.source_id === null) {
+    throw new AppError("invalid", `${machine.name} is not a vdi machine with an initial.`);
+  }
+  return await requireMachine(app, machine.source_id);
 }
 
 async function clonesOf(
@@ -142,26 +123,142 @@ export async function sortOut(
 function reasonAgainst(state: string, holder: string | undefined, held: boolean): string | null {
   if (holder !== undefined) return `it is in use by ${holder}. End the lease first.`;
   if (held) return "a job works on it. Wait for the job first.";
-  if (state === null) {
+  if (state === "missing") {
     return "its domain is missing on the hypervisor. Delete the machine and create it again.";
   }
+  if (state === "offline") return "its hypervisor is offline. Try again when it is back.";
   if (state === "shut-off" || state === "crashed") return null;
   return `it is ${state}. Shut it down first.`;
 }
 
+/** Carries it out; goes on after a restart of the dashboard. */
+export async function runPopulate(app: App, operation: LocalOperation): Promise<void> {
+  const input = JobInput.parse(operation.input);
+  await takeUpEarlier(app, operation);
+  const dealtWith = new Set(operation.job.items.map(({ id }) => id));
+  const due = (await findMachineRows(app, input.machineIds)).filter(({ id }) => !dealtWith.has(id));
+  const add = (item: JobItem) => operation.addItem(item);
+  const ready = input.powerOff ? await powerOff(app, operation, due, add) : due;
+  await populateClones(app, operation, ready, add);
+  if (operation.job.items.every(({ ok }) => ok)) return;
+  const { code, message } = partialFailure(operation.job.items);
+  throw new AppError(code, message);
+}
+
+/** What was begun before a restart goes on by itself; its outcome belongs to this job. */
+async function takeUpEarlier(app: App, operation: LocalOperation): Promise<void> {
+  const told = new Set(operation.job.items.map(({ id }) => id));
+  for (const step of await operation.earlierSteps()) {
+    const ended = isOpenJob(step) ? await app.jobs.ended(step.id, operation.signal) : step;
+    if (ended.kind !== "populate") continue;
+    for (const item of ended.items) if (!told.has(item.id)) operation.addItem(item);
+  }
+}
+
+/**
+ * Makes the overlays of shut-off clones anew as part of a job, on every hypervisor at the same time; `add` is told how
+ * each one ended. The current version is sealed and copied to their hypervisors first, where that is needed.
+ * @param orOwnVersion while nobody who has the current version can be reached, the one that a clone is on will do
+ */
+export async function populateClones(
+  app: App,
+  operation: LocalOperation,
+  clones: readonly MachineRow[],
+  add: (item: JobItem) => void,
+  { orOwnVersion = false }: { orOwnVersion?: boolean } = {},
+): Promise<void> {
+  const groups = Map.groupBy(clones, (clone) => `${clone.source_id} ${clone.hypervisor_id}`);
+  const bases: { group: MachineRow[]; versionId: string; path: string }[] = [];
+  for (const group of groups.values()) {
+    await eachFails(app, operation, group, add, async () => {
+      bases.push({ group, ...await baseOf(app, operation, group[0]!, orOwnVersion) });
+    });
+  }
+  operation.report({
+    stage: "populating",
+    done: operation.job.items.length,
+    total: new Set([...operation.job.items, ...clones].map(({ id }) => id)).size,
+    unit: "items",
+  });
+  await forEachOf(bases, parallelHosts, operation.signal, async ({ group, versionId, path }) => {
+    await eachFails(
+      app,
+      operation,
+      group,
+      add,
+      () => populateOn(app, operation, group, versionId, path, add),
+    );
+  });
+}
+
+async function baseOf(
+  app: App,
+  operation: LocalOperation,
+  clone: MachineRow,
+  orOwnVersion: boolean,
+): Promise<{ versionId: string; path: string }> {
+  const initial = await requireInitialOf(app, clone);
+  try {
+    return await ensureVersionOn(app, operation, initial.id, clone.hypervisor_id);
+  } catch (error) {
+    const away = error instanceof AppError && error.code === "unavailable";
+    const own = away && orOwnVersion ? await copyBelow(app, clone) : null;
+    if (own === null) throw error;
+    return own;
+  }
+}
+
+/** When something fails for all machines of a group, each of them has failed. */
+async function eachFails(
+  app: App,
+  operation: LocalOperation,
+  group: readonly MachineRow[],
+  add: (item: JobItem) => void,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    const { code, message } = errorInfoOf(error);
+    if (code === "internal") app.log.error({ err: error, job: operation.job.id }, "populate failed");
+    for (const { id, name } of group) add({ id, name, ok: false, message });
+  }
+}
+
+async function populateOn(
+  app: App,
+  operation: LocalOperation,
+  group: readonly MachineRow[],
+  versionId: string,
+  basePath: string,
+  add: (item: JobItem) => void,
+): Promise<void> {
+  const [{ source_id: initialId, hypervisor_id: hypervisorId }] = group as [MachineRow];
+  const { name } = await requireHypervisor(app, hypervisorId);
+  const machineIds = group.map(({ id }) => id);
+  const job = await operation.step(
+    { kind: "populate", subject: { id: null, name }, machineIds, input: { basePath, versionId } },
+    hypervisorId,
+    { kind: "populate", initialId: initialId!, basePath, machineIds },
+  );
+  const told = new Map(job.items.map((item) => [item.id, item]));
+  for (const { id, name } of group) {
+    const message = job.error?.message ?? `populate ended as ${job.state}`;
+    add(told.get(id) ?? { id, name, ok: false, message });
+  }
+}
+
 /** Notes which overlays were made. */
 export async function settlePopulate(app: App, ended: EndedJob): Promise<void> {
-  const { basePath } = Input.parse(ended.input);
+  const { basePath, versionId } = StepInput.parse(ended.input);
   const made = ended.items.filter(({ ok }) => ok).map(({ id }) => id);
   const now = app.now();
   const rows = await findMachineRows(app, made);
   await changeMachines(
     app,
-    new Map(rows.map((row) => {
-      const disks = app.agents.domain(row.id, row.hypervisor_id)?.domain.disks ?? [];
-      const backing = disks.find(({ device }) => device === "disk")?.backingPath;
-      return [row.id, { populated_at: now, base_path: backing ?? basePath }];
-    })),
+    new Map(rows.map((row) => [row.id, { populated_at: now, base_path: basePath, version_id: versionId }])),
   );
   if (ended.hypervisorId !== null) await recordDomains(app, ended.hypervisorId, made);
+  for (const id of new Set(rows.map((row) => row.source_id))) if (id !== null) tellImage(app, id);
 }

@@ -132,17 +132,22 @@ async function send(
   for (let futile = 0; !signal.aborted;) {
     try {
       const receiving = await untilReceiving(app, transfer, receiver, signal);
-      if (receiving.receivedBytes > lastBytes) futile = 0;
-      lastBytes = receiving.receivedBytes;
+      const { receivedBytes } = receiving;
+      // The rest is the receiver's: the checksum, and putting it in its place.
+      if (receivedBytes >= transfer.bytes) return;
+      if (receivedBytes > lastBytes) futile = 0;
+      lastBytes = receivedBytes;
       if (direct && receiving.direct) {
         direct = await sendDirectly(app, operation, transfer, receiving.direct, sending);
-      } else await relay(app, transfer, receiver, receiving.receivedBytes, signal);
+        if (direct) return;
+      } else await relay(app, transfer, receiver, receivedBytes, signal);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof AppError) || !passing.has(error.code) || ++futile > patience) throw error;
       app.log.info({ err: error, job: receiver }, "a transfer was interrupted; it goes on");
+      // An aborted wait only means that the receiver has ended.
+      await wait(retryMs, null, { signal }).catch(() => null);
     }
-    await wait(retryMs, null, { signal }).catch(() => null);
   }
 }
 

@@ -7,7 +7,8 @@ import { BulkAction, type BulkRequest, type Role } from "../../contracts/machine
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import type { MachineRow } from "../db/schema.ts";
-import { populateOperation, sortOut } from "../images/populate.ts";
+import { deleteCopies, findCopiesElsewhere } from "../images/gc.ts";
+import { populateClones, sortOut } from "../images/populate.ts";
 import { type LocalOperation, partialFailure } from "../jobs/service.ts";
 import { deletionOf, requireDeletable } from "./delete.ts";
 import { forEachOf } from "../../lib/for_each.ts";
@@ -117,12 +118,13 @@ async function carryOut(
 async function deleteOne(app: App, operation: LocalOperation, row: MachineRow): Promise<void> {
   await requireDeletable(app, row);
   const subject = { id: row.id, name: row.name };
+  const elsewhere = row.role === "initial" ? await findCopiesElsewhere(app, row) : [];
   const job = await operation.step(
     { kind: "delete-machine", subject },
     row.hypervisor_id,
     deletionOf(row, false),
   );
-  if (job.state === "succeeded") return;
+  if (job.state === "succeeded") return await deleteCopies(app, elsewhere);
   throw new AppError(
     job.error?.code ?? "internal",
     job.error?.message ?? `the deletion ended as ${job.state}`,
@@ -135,37 +137,12 @@ function inDeletionOrder(rows: readonly MachineRow[]): MachineRow[][] {
   return order.map((role) => rows.filter((row) => row.role === role));
 }
 
-/** One agent job for the clones of each initial. */
+/** All that can be populated now, on every hypervisor at the same time. */
 async function populateMany(app: App, operation: LocalOperation, rows: readonly MachineRow[]): Promise<void> {
   const { ready, refused } = await sortOut(app, rows.filter(({ role }) => role === "vdi"));
   for (const { id, name } of rows.filter(({ role }) => role !== "vdi")) {
     operation.addItem({ id, name, ok: false, message: "it is not a vdi machine" });
   }
   for (const item of refused) operation.addItem(item);
-  const byInitial = Map.groupBy(ready, (row) => row.source_id);
-  await forEachOf([...byInitial.values()], width, operation.signal, async (clones) => {
-    try {
-      await populateTogether(app, operation, clones);
-    } catch (error) {
-      operation.signal.throwIfAborted();
-      const { message } = errorInfoOf(error);
-      for (const { id, name } of clones) operation.addItem({ id, name, ok: false, message });
-    }
-  });
-}
-
-async function populateTogether(app: App, operation: LocalOperation, clones: MachineRow[]): Promise<void> {
-  const { request, input } = await populateOperation(app, clones);
-  const machineIds = clones.map(({ id }) => id);
-  const initial = await requireMachine(app, clones[0]!.source_id!);
-  const job = await operation.step(
-    { kind: "populate", subject: { id: null, name: initial.name }, machineIds, input },
-    initial.hypervisor_id,
-    request,
-  );
-  const told = new Map(job.items.map((item) => [item.id, item]));
-  for (const { id, name } of clones) {
-    const message = job.error?.message ?? `populate ended as ${job.state}`;
-    operation.addItem(told.get(id) ?? { id, name, ok: false, message });
-  }
+  await populateClones(app, operation, ready, (item) => operation.addItem(item));
 }

@@ -1,6 +1,4 @@
 /** What the jobs on machines do. */
-import { settleCopyDisk } from "../images/copy_disk.ts";
-import { settlePopulate } from "../images/populate.ts";
 import type { App } from "../app.ts";
 import { runBulk } from "./bulk.ts";
 import { runCreation, settleCreation } from "./create.ts";
@@ -20,8 +18,6 @@ export function defineMachineJobs(app: App): void {
     run: (operation) => runDeletion(app, operation),
     resumable: true,
   });
-  jobs.define("copy-disk", { settle: (ended) => settleCopyDisk(app, ended) });
-  jobs.define("populate", { settle: (ended) => settlePopulate(app, ended) });
   jobs.define("move-machine", { run: (operation) => runMove(app, operation), resumable: true });
   jobs.define("copy-machine", { run: (operation) => runCopy(app, operation), resumable: true });
   jobs.define("flatten", { settle: (ended) => settleFlattening(app, ended) });

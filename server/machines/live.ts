@@ -4,6 +4,7 @@ import type { AgentConnections, ConnectionStatus } from "../agents/connections.t
 import type { App } from "../app.ts";
 import type { MachineRow } from "../db/schema.ts";
 import { noNetwork } from "../hypervisors/service.ts";
+import { findVersionIdsAt } from "../images/versions.ts";
 import { findMachines, findMachinesOn, updateMachines } from "./store.ts";
 
 /** Reason of a machine whose domain an agent is about to define. */
@@ -66,9 +67,37 @@ export async function recordDomains(
     const change = difference(row, factsOf(row, app.agents, status));
     if (change) changes.set(row.id, { ...change, updated_at: app.now() });
   }
+  await addVersions(app, hypervisorId, rows, changes);
   await updateMachines(app.db, changes);
   const told = rows.map((row) => row.id);
   if (told.length > 0) app.bus.publish({ type: "machines", ids: told });
+}
+
+/** The version of a machine follows from the file: what a clone's overlay lies on, or what an initial boots from. */
+async function addVersions(
+  app: Pick<App, "db" | "now">,
+  hypervisorId: string,
+  rows: readonly MachineRow[],
+  changes: Map<string, Partial<MachineRow>>,
+): Promise<void> {
+  const paths = new Map<string, string>();
+  for (const { id, role, base_path, disk_path, version_id } of rows) {
+    const change = changes.get(id) ?? {};
+    const path = role === "vdi"
+      ? change.base_path ?? base_path
+      : role === "initial"
+      ? change.disk_path ?? disk_path
+      : null;
+    const moved = change.base_path !== undefined || change.disk_path !== undefined;
+    if (path !== null && (moved || version_id === null)) paths.set(id, path);
+  }
+  const versionIds = await findVersionIdsAt(app, hypervisorId, [...new Set(paths.values())]);
+  for (const row of rows) {
+    const path = paths.get(row.id);
+    const versionId = path === undefined ? undefined : versionIds.get(path) ?? null;
+    if (versionId === undefined || versionId === row.version_id) continue;
+    changes.set(row.id, { ...changes.get(row.id), version_id: versionId, updated_at: app.now() });
+  }
 }
 
 /** What a machine's row should say. Without a domain only its state changes: the last known facts stay. */

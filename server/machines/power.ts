@@ -1,17 +1,17 @@
 /** Switching machines on and off, for admins, for the broker and for jobs that hold them. */
 import type { z } from "zod";
-import type { PowerCommand } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
+import type { JobItem } from "../../contracts/job.ts";
 import type { PowerRequest } from "../../contracts/machine.ts";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import type { MachineRow } from "../db/schema.ts";
-import { populateOperation } from "../images/populate.ts";
+import { populateClones } from "../images/populate.ts";
+import { requireUnsealed } from "../images/versions.ts";
 import type { LocalOperation } from "../jobs/service.ts";
 import type { StartOptions } from "../starts/starts.ts";
-import { recordDomains } from "./live.ts";
-import { nameSome, requireMachine, requireNotHeld } from "./service.ts";
-import { findOverlaysOn } from "./store.ts";
+import { command } from "./command.ts";
+import { requireMachine, requireNotHeld } from "./service.ts";
 
 /**
  * Starts a machine, with a virtual snapshot if its flag says so, when it is its turn. Returns once the agent has started
@@ -65,17 +65,12 @@ export async function resetMachine(app: App, id: string, operation: LocalOperati
   }
   if (dropped || machine.role !== "vdi") return;
   operation.report({ stage: "making a clean overlay" });
-  const { request, input } = await populateOperation(app, [machine]);
-  const job = await operation.step(
-    { kind: "populate", subject: { id: null, name: machine.name }, machineIds: [id], input },
-    machine.hypervisor_id,
-    request,
-  );
-  if (job.state === "succeeded") return;
-  throw new AppError(
-    job.error?.code ?? "internal",
-    `${machine.name} could not be reset: ${job.error?.message}`,
-  );
+  let failure: string | null = null;
+  const note = ({ ok, message }: JobItem) => failure = ok ? null : message;
+  await populateClones(app, operation, [machine], note, { orOwnVersion: true });
+  if (failure === null) return;
+  const code = app.agents.status(machine.hypervisor_id).usable ? "hypervisor_failed" : "unavailable";
+  throw new AppError(code, `${machine.name} could not be reset: ${failure}`);
 }
 
 const isUp = (state: string | undefined) =>
@@ -103,19 +98,6 @@ async function start(
   await app.starts.run(machine, options, async () => await startNow(await requireMachine(app, machine.id)));
 }
 
-async function command(
-  app: App,
-  machine: MachineRow,
-  power: PowerCommand,
-  signal?: AbortSignal,
-): Promise<void> {
-  const agent = app.agents.of(machine.hypervisor_id);
-  const seen = app.agents.domain(machine.id, machine.hypervisor_id);
-  const domain = await agent.power(machine.id, power, signal);
-  app.agents.learn(machine.hypervisor_id, domain, seen);
-  await recordDomains(app, machine.hypervisor_id, [machine.id]);
-}
-
 async function requireStartable(app: App, machine: MachineRow): Promise<void> {
   const { name, role } = machine;
   if (role === "vdi" && machine.populated_at === null) {
@@ -127,12 +109,5 @@ async function requireStartable(app: App, machine: MachineRow): Promise<void> {
       `${name} cannot be started: it has no disk yet. Copy the source's disk first.`,
     );
   }
-  if (role !== "initial" || machine.virtual_snapshot === 1 || machine.disk_path === null) return;
-  const clones = await findOverlaysOn(app.db, machine.id, machine.disk_path);
-  if (clones.length === 0) return;
-  throw new AppError(
-    "conflict",
-    `${name} cannot be started: writing to its disk would corrupt its clones ${nameSome(clones)}. ` +
-      "Turn its virtual snapshot on first, or change the source and copy its disk again.",
-  );
+  if (role === "initial" && machine.virtual_snapshot === 0) await requireUnsealed(app, machine);
 }

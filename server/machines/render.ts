@@ -59,8 +59,8 @@ function renderMachine(
     iso: row.iso,
     diskBytes: row.disk_bytes,
     populatedAt: row.populated_at,
-    outdated: isOutdated(row, relations.imagePaths.get(row.source_id ?? "") ?? null),
-    imageVersion: null,
+    outdated: isOutdated(row, relations.currentVersionIds.get(row.source_id ?? "") ?? null),
+    imageVersion: versionOf(row, relations),
     dataDisk,
     keptFor: keptForOf(row, relations),
     queuedStart: startsBefore === null ? null : startsBefore + 1,
@@ -85,8 +85,13 @@ function keptForOf({ kept_for_user_id: userId, kept_until: until }: MachineRow, 
   return userId === null || until === null || username === undefined ? null : { userId, username, until };
 }
 
-/** Whether a vdi's overlay lies on another image than the one its initial has now. */
-export function isOutdated(row: MachineRow, imagePath: string | null): boolean {
-  return row.role === "vdi" && row.populated_at !== null && row.base_path !== null && imagePath !== null &&
-    row.base_path !== imagePath;
+function versionOf({ version_id: id }: MachineRow, { versionNumbers }: MachineRelations) {
+  const number = id === null ? undefined : versionNumbers.get(id);
+  return id === null || number === undefined ? null : { id, number };
+}
+
+/** Whether a vdi's overlay lies on another version than the current one of its initial. */
+export function isOutdated(row: MachineRow, currentVersionId: string | null): boolean {
+  return row.role === "vdi" && row.populated_at !== null && currentVersionId !== null &&
+    row.version_id !== currentVersionId;
 }

@@ -61,7 +61,7 @@ export const machineRoutes = (app: App): Handlers<Names> => ({
     await powerMachine(app, id, body, actor);
     return { machine: await getMachine(app, id) };
   },
-  copyDisk: async ({ id, actor }) => ({ job: await copyDiskFromSource(app, id, actor) }),
+  copyDisk: async ({ id, body, actor }) => ({ job: await copyDiskFromSource(app, id, body ?? {}, actor) }),
   populate: async ({ id, body, actor }) => ({ job: await populate(app, id, body?.machineIds, actor) }),
   openConsole: async ({ id, query, actor, c }) => {
     const connection = await openConsole(app, id, actor);

@@ -131,13 +131,15 @@ async function addRelations(db: Db, rows: readonly MachineRow[], to: MachineRela
   for (const { source_id, count } of counts) to.cloneCounts.set(source_id!, count);
   const keptFor = [...new Set(rows.flatMap((row) => row.kept_for_user_id ?? []))];
   if (keptFor.length > 0) {
-    const users = await db.selectFrom("users").select(["id", "username"]).where("id", "in", keptFor).execute();
+    const users = await db.selectFrom("users").select(["id", "username"]).where("id", "in", keptFor)
+      .execute();
     for (const { id, username } of users) to.usernames.set(id, username);
   }
   const sourceIds = [...new Set(rows.flatMap((row) => row.source_id ?? []))];
   const initials = sourceIds.length === 0
     ? []
-    : await db.selectFrom("machines").select(["id", "current_version_id"]).where("id", "in", sourceIds).execute();
+    : await db.selectFrom("machines").select(["id", "current_version_id"]).where("id", "in", sourceIds)
+      .execute();
   for (const { id, current_version_id } of initials) to.currentVersionIds.set(id, current_version_id);
   const versionIds = [...new Set(rows.flatMap((row) => row.version_id ?? []))];
   const versions = versionIds.length === 0
@@ -156,6 +158,7 @@ export async function findLeaseHolders(db: Db, ids: readonly string[]): Promise<
 /** Machines that users may get, by hypervisor. */
 export async function countDesktops(db: Db): Promise<Map<string, number>> {
   const rows = await db.selectFrom("machines").where("role", "in", ["vdi", "simple"])
-    .select(({ fn }) => ["hypervisor_id", fn.countAll<number>().as("count")]).groupBy("hypervisor_id").execute();
+    .select(({ fn }) => ["hypervisor_id", fn.countAll<number>().as("count")]).groupBy("hypervisor_id")
+    .execute();
   return new Map(rows.map(({ hypervisor_id, count }) => [hypervisor_id, count]));
 }

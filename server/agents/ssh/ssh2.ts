@@ -73,6 +73,21 @@ export interface SshClient extends EventEmitter {
   openssh_forwardOutStreamLocal(path: string, answer: Answer<Duplex>): void;
   end(): void;
   destroy(): void;
+  /** Not public, so not certain. */
+  _protocol?: { _cipher?: { _cipherInstance?: Cipher }; _decipher?: { _decipherInstance?: Cipher } };
+}
+
+interface Cipher {
+  final(): unknown;
+}
+
+/**
+ * Frees what a connection has encrypted with. Deno keeps a cipher until its `final()`, which ssh2 does not call for
+ * AES-CTR: once a connection, which adds up when a host is tried for weeks.
+ */
+export function releaseCiphers({ _protocol: protocol }: SshClient): void {
+  protocol?._cipher?._cipherInstance?.final();
+  protocol?._decipher?._decipherInstance?.final();
 }
 
 export interface ParsedKey {

@@ -93,7 +93,11 @@ async function receive(
   const reader = new ByteReader(readAll(connection));
   const tooLate = setTimeout(() => close(connection), helloTimeoutMs);
   const said = await reader.readLine(tokenBytes * 2).finally(() => clearTimeout(tooLate));
-  if (said === null || !isSame(said, token)) throw new AppError("forbidden", "It has not the token.");
+  if (said === null || !isSame(said, token)) {
+    const error = new AppError("forbidden", "Send the image: the receiver does not know the token.");
+    await say(connection, { error: error.info });
+    throw error;
+  }
   onToken();
   const from = await receiver.halt();
   await say(connection, { receivedBytes: from });
@@ -161,15 +165,17 @@ async function connect(
   signal: AbortSignal,
 ): Promise<Deno.TlsConn> {
   const name = new X509Certificate(certificate).subject.replace(/^CN=/, "");
-  const tcp = await Deno.connect({ hostname, port, signal });
-  const abort = () => close(tcp);
+  let connection: Deno.Conn = await Deno.connect({ hostname, port, signal });
+  const abort = () => close(connection);
   signal.addEventListener("abort", abort, { once: true });
   try {
-    const tls = await Deno.startTls(tcp, { hostname: name, caCerts: [certificate] });
+    signal.throwIfAborted();
+    const tls = await Deno.startTls(connection as Deno.TcpConn, { hostname: name, caCerts: [certificate] });
+    connection = tls;
     await tls.handshake();
     return tls;
   } catch (error) {
-    close(tcp);
+    close(connection);
     throw error;
   } finally {
     signal.removeEventListener("abort", abort);

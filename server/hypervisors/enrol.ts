@@ -7,6 +7,7 @@ import { AppError } from "../../contracts/errors.ts";
 import type { EnrolCredentials, SshTarget } from "../../contracts/hypervisor.ts";
 import type { Job } from "../../contracts/job.ts";
 import { SshLink } from "../agents/ssh/ssh_link.ts";
+import { waitUnlessAborted } from "../../lib/wait.ts";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import type { JobBehaviour, LocalOperation } from "../jobs/service.ts";
@@ -23,6 +24,7 @@ const agentAccount = "kvm-vdi";
 const installedPath = "/usr/local/bin/kvm-vdi";
 /** The first connection may find sshd busy with us. */
 const connectTimeoutMs = 60_000;
+const libvirtTimeoutMs = 10_000;
 
 /** Of enrolments that have not begun; only the token is ever written down. */
 const waiting = new Map<string, Credentials>();
@@ -234,10 +236,16 @@ async function install(
   throw new AppError("hypervisor_failed", `installing the agent on ${ssh.address} failed: ${why}${noExec}`);
 }
 
+/** Waits for the agent, and a moment for its libvirt: without that the hypervisor is degraded, and says why. */
 async function untilConnected(app: App, hypervisorId: string, signal: AbortSignal): Promise<void> {
   const late = AbortSignal.timeout(connectTimeoutMs);
   try {
     await app.agents.untilUsable(hypervisorId, AbortSignal.any([signal, late]));
+    const settled = AbortSignal.any([signal, AbortSignal.timeout(libvirtTimeoutMs)]);
+    while (app.agents.status(hypervisorId).state !== "online" && !settled.aborted) {
+      await waitUnlessAborted(100, settled);
+    }
+    signal.throwIfAborted();
   } catch (error) {
     if (!late.aborted || signal.aborted) throw error;
     const { reason } = app.agents.status(hypervisorId);

@@ -19,8 +19,7 @@ if [ "$2" = own-accounts ]; then
   cp -a /etc/. "$dir/host-etc"
   mount --bind "$dir/host-etc" /etc
   # The host's own installation, if there is one, is not this host's.
-  userdel kvm-vdi 2>/dev/null || :
-  groupdel kvm-vdi 2>/dev/null || :
+  sed -i /^kvm-vdi:/d /etc/passwd /etc/shadow /etc/group /etc/gshadow
   rm -rf /etc/kvm-vdi
   mount --bind "$dir/bin" /usr/local/bin
   mount --bind "$dir/state" /var/lib/kvm-vdi

@@ -177,7 +177,7 @@ function addLease(world: World, pool: DesktopPoolDetail, machine: Machine, n: nu
     desktopPoolId: pool.id,
     desktopPoolName: pool.name,
     state: starting ? "preparing" : "ready",
-    stage: starting ? "booting" : "ready",
+    stage: starting ? "starting" : "ready",
     machine: { id: machine.id, name: machine.name, state: machine.state },
     error: null,
     userPower: true,

@@ -8,13 +8,13 @@ type Reason = z.infer<typeof PlacementReason>;
 export function PlacementReasons({ reasons, label }: { reasons: Reason[]; label: string }) {
   if (reasons.length === 0) return null;
   return (
-    <div className="kv-table kv-reasons">
-      <Table aria-label={label} variant="compact" gridBreakPoint="grid-md" borders={false}>
+    <div className="kv-table kv-reasons" role="region" aria-label={label} tabIndex={0}>
+      <Table aria-label="Machines" variant="compact" gridBreakPoint="grid-md" borders={false}>
         <Thead>
           <Tr>
-            <Th>Machine</Th>
-            <Th>Hypervisor</Th>
-            <Th>How it stands</Th>
+            <Th modifier="nowrap">Machine</Th>
+            <Th modifier="nowrap">Hypervisor</Th>
+            <Th modifier="nowrap">How it stands</Th>
           </Tr>
         </Thead>
         <Tbody>

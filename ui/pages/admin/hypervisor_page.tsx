@@ -1,5 +1,5 @@
 import { Alert, Button, PageSection, Tab, Tabs, TabTitleText } from "@patternfly/react-core";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { ReactNode } from "react";
 import type { Hypervisor } from "../../../contracts/hypervisor.ts";
 import { call } from "../../api.ts";
@@ -54,7 +54,6 @@ const views: View[] = [
 /** One host: can it run machines, how busy is it, what does it have, and how is it set up. */
 export function HypervisorPage({ id }: { id: string }) {
   const loaded = useLoad(id, (signal) => call("getHypervisor", { params: { id }, signal }));
-  const [dialog, setDialog] = useState<HypervisorDialog | null>(null);
   useEvents((event) => {
     if (event.type === "hypervisor" && event.hypervisor.id === id) {
       loaded.change(() => ({ hypervisor: event.hypervisor }));
@@ -69,6 +68,16 @@ export function HypervisorPage({ id }: { id: string }) {
   if (!hypervisor) return <Waiting />;
   const wanted = location.value.query.get("tab");
   const view = views.find(({ key }) => key === wanted) ?? views[0]!;
+  return <Shown hypervisor={hypervisor} view={view} />;
+}
+
+function Shown({ hypervisor, view }: { hypervisor: Hypervisor; view: View }) {
+  const [dialog, setDialog] = useState<HypervisorDialog | null>(null);
+  // On a narrow screen the tabs scroll, and the current one may be out of sight.
+  useEffect(() => {
+    const tab = document.querySelector(".kv-tabs .pf-m-current");
+    tab?.scrollIntoView({ inline: "nearest", block: "nearest" });
+  }, [view]);
   return (
     <>
       <PageHead
@@ -83,7 +92,7 @@ export function HypervisorPage({ id }: { id: string }) {
           activeKey={view.key}
           onSelect={(_, key) => setQuery({ tab: key === "overview" ? null : key, hours: null })}
           aria-label={`About ${hypervisor.name}`}
-          className="kv-gap-below"
+          className="kv-tabs kv-gap-below"
         >
           {views.map(({ key, title }) => (
             <Tab

@@ -113,10 +113,20 @@ function PoolsCard() {
   );
 }
 
+const shownHypervisors = 8;
+const ranks = { offline: 0, degraded: 1, online: 3 };
+/** Those that need attention come first, then those that change. */
+const rankOf = ({ state, drain, agentOutdated }: Hypervisor) =>
+  Math.min(ranks[state], drain || agentOutdated ? 2 : 3);
+
 function HypervisorsCard() {
+  const sorted = [...hypervisors.value].sort((a, b) => rankOf(a) - rankOf(b) || a.name.localeCompare(b.name));
   return (
     <SectionCard title="Hypervisors" href="/hypervisors">
-      {hypervisors.value.map((hypervisor) => <HypervisorLine key={hypervisor.id} hypervisor={hypervisor} />)}
+      {sorted.slice(0, shownHypervisors).map((one) => <HypervisorLine key={one.id} hypervisor={one} />)}
+      {sorted.length > shownHypervisors && (
+        <a href="/hypervisors">All {sorted.length.toLocaleString("en")} hypervisors</a>
+      )}
     </SectionCard>
   );
 }

@@ -95,8 +95,8 @@ function ScheduleRow({ place, entry, error, onChange, onRemove }: RowProps) {
         onChange={(_, value) => onChange({ action: value as PoolScheduleEntry["action"] })}
         className="kv-schedule-action"
       >
-        <FormSelectOption value="start" label="start, until so many run:" />
-        <FormSelectOption value="shut-down-idle" label="shut down what nobody uses" />
+        <FormSelectOption value="start" label="start until there run" />
+        <FormSelectOption value="shut-down-idle" label="shut down idle ones" />
       </FormSelect>
       {action === "start" && (
         <TextInput

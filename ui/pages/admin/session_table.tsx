@@ -25,15 +25,11 @@ const desktopColumn = (openId: string | null, onOpen: (id: string | null) => voi
   render: (lease) => (
     <span className="kv-line">
       {lease.machine
-        ? (
-          <span>
-            <a href={`/machines/${lease.machine.id}`}>{lease.machine.name}</a>
-            {lease.hypervisorName && <span className="kv-quiet">{" on "}{lease.hypervisorName}</span>}
-          </span>
-        )
+        ? <a href={`/machines/${lease.machine.id}`}>{lease.machine.name}</a>
         : <span>none yet</span>}
-      {lease.explanation && (
-        <span>
+      <small className="kv-quiet">
+        {lease.hypervisorName && `${lease.hypervisorName} `}
+        {lease.explanation && (
           <Button
             variant="link"
             isInline
@@ -42,10 +38,10 @@ const desktopColumn = (openId: string | null, onOpen: (id: string | null) => voi
             aria-label={`Why ${lease.machine?.name ?? "none"} for ${lease.username}?`}
             onClick={() => onOpen(lease.id === openId ? null : lease.id)}
           >
-            Why this one?
+            Why?
           </Button>
-        </span>
-      )}
+        )}
+      </small>
     </span>
   ),
 });

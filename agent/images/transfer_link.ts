@@ -59,7 +59,12 @@ export async function listenForSender(
   );
   return {
     direct: { port: listener.addr.port, certificate, token },
-    settled: () => Promise.race([bringing && open.get(bringing), delay(lingerMs, undefined, { ref: false })]),
+    async settled() {
+      const answered = new AbortController();
+      const enough = delay(lingerMs, undefined, { signal: answered.signal }).catch(() => {});
+      await Promise.race([bringing && open.get(bringing), enough]);
+      answered.abort();
+    },
     [Symbol.dispose]() {
       listener.close();
       closeAll();
@@ -135,7 +140,8 @@ export async function connectToReceiver(
   signal: AbortSignal,
 ): Promise<Deno.TlsConn> {
   const settled = new AbortController();
-  const giveUp = AbortSignal.any([signal, settled.signal, AbortSignal.timeout(connectTimeoutMs)]);
+  const tooLate = setTimeout(() => settled.abort(new Error("it does not answer")), connectTimeoutMs);
+  const giveUp = AbortSignal.any([signal, settled.signal]);
   const attempts = hosts.map((hostname) => connect(hostname, port, certificate, giveUp));
   try {
     const first = await Promise.any(attempts);
@@ -154,6 +160,7 @@ export async function connectToReceiver(
       { cause: new Error(reasons.join("; ")) },
     );
   } finally {
+    clearTimeout(tooLate);
     settled.abort();
   }
 }

@@ -82,7 +82,9 @@ export class FakeOperations {
       if (!files.has(needed)) throw new AppError("not_found", `${what}: there is no file ${needed}.`);
     }
     if (files.isUsed(path)) throw new AppError("conflict", `${what}: ${path} is in use.`);
-    files.rewrite(path, { backingPath: basePath });
+    if (headerOf(files.require(path)).backingPath !== basePath) {
+      files.rewrite(path, { backingPath: basePath });
+    }
     return fakeDisk(path, headerOf(files.require(path)).virtualBytes, basePath);
   }
 
@@ -236,8 +238,8 @@ export class FakeOperations {
   createDataDisk({ diskId, name, bytes }: FakeInput<"create-data-disk">): ImageResult {
     const { files, imageDir } = this.agent;
     const path = dataDiskPath(imageDir, { id: diskId, name });
-    if (files.has(path)) throw new AppError("conflict", `Create ${path}: the file exists.`);
-    files.create(path, bytes);
+    if (!files.has(path)) files.create(path, bytes);
+    else if (headerOf(files.require(path)).virtualBytes < bytes) files.rewrite(path, { virtualBytes: bytes });
     return files.result(path);
   }
 

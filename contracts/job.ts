@@ -27,6 +27,7 @@ export const JobKind = z.enum([
   "resize-disk",
   "create-data-disk",
   "start-desktops",
+  "shut-down-desktops",
 ]);
 export type JobKind = z.infer<typeof JobKind>;
 

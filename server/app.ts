@@ -11,6 +11,7 @@ import type { Rollouts } from "./images/rollouts.ts";
 import type { Jobs } from "./jobs/service.ts";
 import type { Leases } from "./leases/leases.ts";
 import type { SettingsCache } from "./settings/service.ts";
+import type { PoolKeeper } from "./starts/pool_keeper.ts";
 import type { Starts } from "./starts/starts.ts";
 import type { Passwords } from "./users/passwords.ts";
 import type { Sessions } from "./users/sessions.ts";
@@ -39,6 +40,8 @@ export interface App {
   leases: Leases;
   /** new Rollouts(app), after leases; start() after jobs.recover(), close() before jobs.stop(). */
   rollouts: Rollouts;
+  /** After leases; start() once they are, stop() before starts. */
+  poolKeeper: PoolKeeper;
   tickets: Tickets;
   /** Where native viewers send their CONNECT; null: nowhere. Known once the dashboard listens. */
   viewerPort: number | null;

@@ -34,6 +34,7 @@ import { Rollouts } from "./images/rollouts.ts";
 import { Jobs } from "./jobs/service.ts";
 import { Leases } from "./leases/leases.ts";
 import type { BootTimes } from "./starts/guest_agents.ts";
+import { PoolKeeper } from "./starts/pool_keeper.ts";
 import { Starts } from "./starts/starts.ts";
 import { followDomains } from "./machines/live.ts";
 import { readOverview } from "./overview/service.ts";
@@ -188,7 +189,7 @@ async function createApp(
     certificateExpiresAt,
     signal,
     // These need the whole app; startFeatures() makes them before anybody else sees it.
-  } satisfies Omit<App, "leases" | "starts" | "rollouts"> as App;
+  } satisfies Omit<App, "leases" | "starts" | "rollouts" | "poolKeeper"> as App;
 }
 
 function connectWith(otherwise: DashboardOptions["connect"], ownKeys: OwnKeys): ConnectAgent {
@@ -205,13 +206,14 @@ function startFeatures(app: App, options: DashboardOptions, started: AsyncDispos
   started.defer(() => app.broker.close());
   started.defer(() => app.room.close());
   started.defer(() => app.agents.stop());
+  app.starts = started.adopt(new Starts(app, options.bootTimes), (starts) => starts.stop());
   started.defer(() => app.jobs.stop());
   started.defer(followDomains(app));
   defineJobs(app);
-  app.starts = started.adopt(new Starts(app, options.bootTimes), (starts) => starts.stop());
   app.leases = started.adopt(new Leases(app, options.bootTimes), (leases) => leases.stop());
   app.rollouts = started.adopt(new Rollouts(app), (rollouts) => rollouts.close());
   started.defer(followImages(app));
+  app.poolKeeper = started.adopt(new PoolKeeper(app), (keeper) => keeper.stop());
   started.defer(followDrains(app));
   started.defer(recordLoad(app));
 }
@@ -224,6 +226,7 @@ async function takeUp(app: App): Promise<void> {
   const localSocket = localAgentSocket(config);
   if (localSocket !== null) await ensureLocalHypervisor(app, Deno.hostname(), localSocket);
   await app.leases.start();
+  app.poolKeeper.start();
   app.rollouts.start();
 }
 

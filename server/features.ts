@@ -17,6 +17,7 @@ import { defineMachineJobs } from "./machines/jobs.ts";
 import { overviewRoutes } from "./overview/routes.ts";
 import { searchRoutes } from "./search/routes.ts";
 import { settingsRoutes } from "./settings/routes.ts";
+import { defineScheduledJobs } from "./starts/scheduled_jobs.ts";
 import { setupRoutes } from "./setup/routes.ts";
 import { storagePlainRoutes, storageRoutes } from "./storage/routes.ts";
 import { uploadPlainRoutes, uploadRoutes } from "./uploads/routes.ts";
@@ -52,6 +53,7 @@ export const plainRoutes = (app: App): Hono<Env> =>
 /** Says what the jobs of each kind do; before any job is taken up. */
 export function defineJobs(app: App): void {
   defineMachineJobs(app);
+  defineScheduledJobs(app);
   defineImageJobs(app);
   defineHypervisorJobs(app);
   defineDataDiskJobs(app);

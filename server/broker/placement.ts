@@ -46,6 +46,8 @@ export interface Surroundings {
   hypervisors: ReadonlyMap<string, HypervisorCondition>;
   /** Machines that an open job works on: they are being reset, populated, deleted. */
   held: ReadonlyMap<string, unknown>;
+  /** Machines that are going to run: their room is among what is taken. */
+  promised?: { has(machineId: string): boolean };
 }
 
 export interface PlacementContext extends Surroundings {
@@ -90,7 +92,7 @@ export type Choice =
 /** Says what a machine is to its pool now; with a user, to this user. */
 export function conditionOf(
   machine: Candidate,
-  { hypervisors, held }: Surroundings,
+  { hypervisors, held, promised }: Surroundings,
   userId: string | null = null,
 ): Condition {
   if (machine.lease) return machine.lease.ready ? "in use" : "being prepared";
@@ -104,7 +106,8 @@ export function conditionOf(
   if (hypervisor?.maintenance) return "on a hypervisor in maintenance";
   if (!hypervisor?.online) return "on a hypervisor that is offline";
   if (machine.state === "crashed" || machine.state === "unknown") return "broken";
-  if (machine.state === "shut-off" && !hasRoom(machine, hypervisor)) return "on a hypervisor that is full";
+  const needsRoom = machine.state === "shut-off" && !promised?.has(machine.machineId);
+  if (needsRoom && !hasRoom(machine, hypervisor)) return "on a hypervisor that is full";
   return "free";
 }
 

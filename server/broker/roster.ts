@@ -82,7 +82,7 @@ export class Roster {
         leased: this.app.room.leased(id),
       }];
     }));
-    return { hypervisors: this.#conditions, held: this.app.jobs.holds() };
+    return { hypervisors: this.#conditions, held: this.app.jobs.holds(), promised: this.app.room.promised };
   }
 
   /** As it was when it was last read. */

@@ -67,13 +67,6 @@ export async function listPools(db: Db, query: z.output<typeof ListQuery>): Prom
   return cursorPage(rows.map(toPool), query.limit, total, ({ name }) => nameKey(name));
 }
 
-/** Pools that have machines started for them: with spares or a schedule, switched on. */
-export async function readPoolsToTend(db: Db): Promise<StoredPool[]> {
-  const rows = await pools(db).where("pool.enabled", "=", 1)
-    .where((where) => where.or([where("pool.spares", ">", 0), where("pool.schedule", "!=", "[]")])).execute();
-  return rows.map(toPool);
-}
-
 export async function insertPool(db: Db, pool: Omit<StoredPool, "entitledUsers">): Promise<void> {
   await db.insertInto("desktop_pools").values({
     id: pool.id,

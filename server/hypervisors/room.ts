@@ -53,9 +53,9 @@ export class Room {
     return this.#host(hypervisorId).leased;
   }
 
-  /** Whether room is kept for this machine: it may start however full its hypervisor is. */
-  isPromised(machineId: string): boolean {
-    return this.#promises.has(machineId);
+  /** Machines that room is kept for: they may start however full their hypervisor is. */
+  get promised(): { has(machineId: string): boolean } {
+    return this.#promises;
   }
 
   /** Keeps room for a machine until `release`, if it does not run anyhow. */

@@ -36,7 +36,12 @@ export async function powerMachine(
   const machine = await requireMachine(app, id);
   if (actor) requireNotHeld(app, machine);
   if (request.action === "start") {
-    await start(app, machine, { priority: "user" }, (machine) => actor && requireNotHeld(app, machine));
+    await start(
+      app,
+      machine,
+      { priority: "user", signal: app.signal },
+      (machine) => actor && requireNotHeld(app, machine),
+    );
   } else await command(app, machine, request);
   if (!actor) return;
   await audit(app, {

@@ -187,7 +187,7 @@ export class Starts {
     const { room } = this.app;
     const hypervisor = hypervisors.get(machine.hypervisor_id);
     const size = { memoryMiB: machine.memory_mib, vcpus: machine.vcpus };
-    const full = hypervisor && !room.isPromised(machine.id) &&
+    const full = hypervisor && !room.promised.has(machine.id) &&
       !fits(hypervisor.capacity, hypervisor.facts, hypervisor.taken, size);
     if (full) {
       throw new AppError(

@@ -30,6 +30,7 @@ const titles: Record<JobKind, string> = {
   "resize-disk": "Resize disk",
   "create-data-disk": "Create data disk",
   "start-desktops": "Start desktops",
+  "shut-down-desktops": "Shut down idle desktops",
 };
 
 /** "Copy disk: lab-golden". */

@@ -86,7 +86,7 @@ async function requireGrowable(
     if (virtualBytes <= bytes) return { path: disk.path, target: disk.target, format, virtualBytes };
     throw new AppError(
       "invalid",
-      `${what} of ${name}: it has ${virtualBytes} bytes already, and a disk can only grow.`,
+      `${what} of ${name}: it has ${virtualBytes} bytes already, and a disk never shrinks.`,
     );
   }
   throw new AppError(

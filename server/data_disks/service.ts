@@ -226,7 +226,7 @@ export async function putDataDisk(app: App, machineId: string, bytes: number, ac
   app.agents.of(machine.hypervisor_id);
   const known = await store.findDiskOfMachine(app.db, machineId);
   if (known && bytes < known.bytes) {
-    const message = `it has ${known.bytes} bytes already, and a disk can only grow`;
+    const message = `it has ${known.bytes} bytes already, and a disk never shrinks`;
     throw new AppError("invalid", `The data disk of ${machine.name}: ${message}.`, {
       details: [{ path: "bytes", message }],
     });

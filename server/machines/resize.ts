@@ -23,7 +23,7 @@ export async function resizeDisk(app: App, id: string, bytes: number, actor: Act
   }
   if (machine.disk_path === null) throw new AppError("conflict", `${name} has no disk to make larger.`);
   if (now !== null && bytes <= now) {
-    const message = `it has ${now} bytes already, and a disk can only grow`;
+    const message = `it has ${now} bytes already, and a disk never shrinks`;
     throw new AppError("invalid", `The disk of ${name}: ${message}.`, {
       details: [{ path: "bytes", message }],
     });

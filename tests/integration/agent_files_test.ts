@@ -283,7 +283,7 @@ Deno.test("resize-disk grows a disk, never shrinks one, and refuses a vdi and an
   const resize = (machineId: string, bytes: number) => host.run({ kind: "resize-disk", machineId, bytes });
   await resize(source.id, 16 * MiB);
   assert.equal(host.domain(source.id).disks[0]?.virtualBytes, 16 * MiB);
-  await assert.rejects(resize(source.id, MiB), fails("invalid", "can only grow"));
+  await assert.rejects(resize(source.id, MiB), fails("invalid", "never shrinks"));
   await assert.rejects(resize(vdi.id, 64 * MiB), fails("invalid", "Resize the source and publish"));
   await assert.rejects(resize(initial.id, 64 * MiB), fails("conflict", "vdi", "Resize the source"));
   await host.startRaw(source.id);

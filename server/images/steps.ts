@@ -18,7 +18,14 @@ export async function takeStep(
     step.kind === request.kind && step.subjectName === request.subject.name &&
     (isOpenJob(step) || step.state === "succeeded")
   );
-  if (!earlier) return await operation.step(request, hypervisorId, work, onProgress);
+  if (!earlier) {
+    const ended = await operation.step(request, hypervisorId, work, onProgress);
+    // Its last progress may not have been told any more.
+    if (ended.state === "succeeded") {
+      onProgress?.({ stage: ended.stage, done: ended.done, total: ended.total, unit: ended.unit });
+    }
+    return ended;
+  }
   const ended = await app.jobs.ended(earlier.id, operation.signal);
   return { ...ended, result: await app.jobs.resultOf(earlier.id, hypervisorId) };
 }

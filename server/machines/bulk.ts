@@ -13,7 +13,7 @@ import { type LocalOperation, partialFailure } from "../jobs/service.ts";
 import { deletionOf, requireDeletable } from "./delete.ts";
 import { forEachOf } from "../../lib/for_each.ts";
 import { powerMachine, startMachine } from "./power.ts";
-import { changeMachines, findMachineRows, requireMachine, requireNotHeld } from "./service.ts";
+import { changeMachines, findMachineRows, requireNotHeld } from "./service.ts";
 
 const width = 8;
 

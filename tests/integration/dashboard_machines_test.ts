@@ -145,7 +145,7 @@ Deno.test("an initial whose clones lie on its disk is not started read-write", a
   const { initial } = await stand.tree(1);
   await assert.rejects(
     stand.api.call("powerMachine", { id: initial.id, body: { action: "start" } }),
-    refused("conflict", /would corrupt its clones lab-1/),
+    refused("conflict", /version 1 of its image is sealed/),
   );
 });
 
@@ -217,7 +217,7 @@ Deno.test("a machine whose domain is gone already can be deleted", async () => {
   assert.equal((await stand.ended(job)).state, "succeeded");
 });
 
-Deno.test("copying the disk refuses a source or initial that is on, and makes clones outdated", async () => {
+Deno.test("copying the disk refuses a source or initial that is on, and leaves clones where they are until it is published", async () => {
   await using stand = await MachinesStand.start();
   const { source, initial, vdis: [vdi] } = await stand.tree(1);
   const copy = () => stand.api.call("copyDisk", { id: initial.id });
@@ -225,11 +225,20 @@ Deno.test("copying the disk refuses a source or initial that is on, and makes cl
   await assert.rejects(copy(), refused("conflict", /win-src cannot be used: it is running/));
   await stand.api.call("powerMachine", { id: source.id, body: { action: "destroy" } });
   assert.equal((await stand.ended((await copy()).job)).state, "succeeded");
-  assert.equal((await stand.machine(vdi!.id)).outdated, true);
-  const { job } = await stand.api.call("populate", { id: initial.id, body: {} });
+  assert.partialDeepStrictEqual(await stand.machine(vdi!.id), {
+    outdated: false,
+    imageVersion: { number: 1 },
+  });
+  assert.equal((await stand.machine(initial.id)).imageVersion?.number, 2);
+  const { image: { versions: [newest] } } = await stand.api.call("getImage", { id: initial.id });
+  const { job } = await stand.api.call("publishVersion", { id: newest!.id });
   const ended = await stand.ended(job);
+  assert.equal(ended.state, "succeeded", ended.error?.message);
   assert.deepEqual(ended.items.map(({ name, ok }) => [name, ok]), [["lab-1", true]]);
-  assert.equal((await stand.machine(vdi!.id)).outdated, false);
+  assert.partialDeepStrictEqual(await stand.machine(vdi!.id), {
+    outdated: false,
+    imageVersion: { number: 2 },
+  });
   await assert.rejects(
     stand.api.call("copyDisk", { id: source.id }),
     refused("invalid", /win-src is a source: only an initial/),
@@ -318,14 +327,14 @@ Deno.test("populate of one vdi, of chosen ones, and of strangers", async () => {
   );
 });
 
-Deno.test("populate of an initial that runs is refused by the agent and told as failure (defect 15)", async () => {
+Deno.test("populate on a version that is being written is refused by the agent and told as failure (defect 15)", async () => {
   await using stand = await MachinesStand.start();
   const { initial } = await stand.tree(1);
   stand.agent.change(initial.id, { state: "running" });
   const { job } = await stand.api.call("populate", { id: initial.id, body: {} });
   const ended = await stand.ended(job);
   assert.equal(ended.state, "failed");
-  assert.match(ended.error?.message ?? "", /win-gold is in use/);
+  assert.match(ended.error?.message ?? "", /win-gold is running on/);
 });
 
 Deno.test("bulk actions do what they can and report each machine", async () => {

@@ -222,7 +222,9 @@ function startRollout(world: World, image: Image): void {
         ? "Could not make its overlay: no space left on /var/lib/kvm-vdi/images of hv-2."
         : machine.lease
         ? `${machine.lease.username} is working on it.`
-        : "It is running; it moves when it is shut down.",
+        : machine.state === "running"
+        ? "It is running; it moves when it is shut down."
+        : "Its hypervisor hv-3 is offline.",
     })),
   };
   image.checklist = checklistOf(world, image);

@@ -169,13 +169,24 @@ export const machineHandlers: Handlers = {
       allocatedBytes: 90 * 1024 ** 2,
       kind: "scratch" as const,
     };
+    const dataDisk = {
+      target: "vdb",
+      bus: "virtio",
+      device: "disk" as const,
+      chain: [{
+        ...image,
+        path: `/var/lib/kvm-vdi/images/${machine.name}.data.qcow2`,
+        virtualBytes: machine.dataDisk?.bytes ?? 0,
+        allocatedBytes: GiB,
+      }],
+    };
     return {
       items: [{
         target: "vda",
         bus: "virtio",
         device: "disk" as const,
         chain: machine.virtualSnapshot && machine.state === "running" ? [scratch, ...chain] : chain,
-      }],
+      }, ...machine.dataDisk ? [dataDisk] : []],
     };
   },
   kickViewers: () => undefined,

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { AppError } from "../../contracts/errors.ts";
 import { assertAccessible } from "../support/axe.ts";
-import { startBrowser, type TestBrowser, type TestPage } from "../support/browser.ts";
-import { UiServer, type UiServerOptions } from "../support/ui_server.ts";
+import { startBrowser, type TestBrowser } from "../support/browser.ts";
+import { openUi, requestsOf } from "../support/ui_page.ts";
+import type { UiServer } from "../support/ui_server.ts";
 import { emptyWorld } from "../support/ui_world.ts";
 import { idOf, overviewOf } from "../support/ui_world_parts.ts";
 
@@ -12,36 +13,8 @@ let browser: TestBrowser;
 Deno.test.beforeAll(async () => void (browser = await startBrowser()));
 Deno.test.afterAll(async () => await browser[Symbol.asyncDispose]());
 
-interface Opened extends AsyncDisposable {
-  server: UiServer;
-  page: Page;
-  errors: string[];
-}
-
-async function open(
-  path: string,
-  options: UiServerOptions & { width?: number; dark?: boolean } = {},
-): Promise<Opened> {
-  const server = new UiServer(options);
-  const opened: TestPage = await browser.open({
-    url: server.url + path,
-    width: options.width ?? 1280,
-    colorScheme: options.dark ? "dark" : "light",
-  });
-  opened.page.setDefaultTimeout(15_000);
-  return {
-    server,
-    page: opened.page,
-    errors: opened.errors,
-    [Symbol.asyncDispose]: async () => {
-      await opened[Symbol.asyncDispose]();
-      await server.close();
-    },
-  };
-}
-
-const posts = (server: UiServer, path: string) =>
-  server.requests.filter((line) => line.startsWith(`POST ${path}`));
+const open = (path: string, options?: Parameters<typeof openUi>[2]) => openUi(browser, path, options);
+const posts = (server: UiServer, path: string) => requestsOf(server, "POST", path);
 const row = (page: Page, name: string) => page.getByRole("row").filter({ hasText: name });
 
 Deno.test("the machine table holds its search, filter, sort and page in the address", async () => {
@@ -236,6 +209,11 @@ const pages = [
   "/machines?view=grouped",
   "/machines/new?role=vdi",
   `/machines/${idOf(1, 3)}`,
+  "/images",
+  `/images/${idOf(1, 2)}`,
+  "/storage",
+  "/storage?view=images",
+  "/storage?view=data-disks",
   "/desktop-pools",
   `/desktop-pools/${idOf(6, 1)}`,
   "/sessions",

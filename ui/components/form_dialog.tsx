@@ -32,7 +32,8 @@ export function FormDialog(props: Props) {
       variant={props.variant ?? "small"}
       onClose={onClose}
       aria-labelledby="form-dialog-title"
-      elementToFocus={`#${formId} :is(input, select, textarea):not(:disabled)`}
+      // A form may have no field yet: the selector must find something then, too.
+      elementToFocus={`#${formId} :is(input, select, textarea):not(:disabled), [form=${formId}]`}
     >
       <ModalHeader
         title={title}

@@ -87,7 +87,8 @@ async function findOrCreate({ api, file, fileName, hypervisorId, signal }: SendF
     one.hypervisorId === hypervisorId
   );
   // The hypervisor knows best how far it is; the list may be older.
-  if (known) return await api.get(known.id, signal);
+  const upload = known && await api.get(known.id, signal);
+  if (upload?.state === "receiving") return upload;
   return await api.create({ hypervisorId, fileName, bytes: file.size }, signal);
 }
 

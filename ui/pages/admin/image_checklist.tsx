@@ -17,7 +17,7 @@ import {
   powerMachine,
 } from "../../stores/machine_actions.ts";
 import { openCopyDisk } from "./copy_disk_dialog.tsx";
-import { bootInitial, moveNow, publishAgain, sealVersion } from "./image_actions.ts";
+import { bootInitial, publishAgain, sealVersion } from "./image_actions.ts";
 import { currentOf, stepStateTexts, stepTitles } from "./image_words.ts";
 import { openPublish } from "./publish_dialog.tsx";
 import { SysprepHelp } from "./sysprep_help.tsx";
@@ -80,7 +80,11 @@ function StepAction(props: Props & { step: ChecklistStep }) {
   const newest = image.versions[0];
   switch (step.step) {
     case "source-ready":
-      if (source?.state !== "running") return null;
+      if (source?.state !== "running") {
+        return source && step.state === "next"
+          ? <Button size="sm" component="a" href={`/machines/${source.id}`}>Open {source.name}</Button>
+          : null;
+      }
       return (
         <ActionButton size="sm" variant="secondary" onAction={() => powerMachine(source, "shutdown")}>
           Shut down {source.name}
@@ -161,19 +165,7 @@ function CustomiseButtons({ initial, main }: { initial: Machine } & Main) {
 
 function PopulateButton({ image, initial, step, main }: Props & { step: ChecklistStep } & Main) {
   const current = currentOf(image);
-  const waiting = image.rollout?.waiting ?? [];
-  if (step.state === "done") return null;
-  if (image.rollout) {
-    return waiting.length === 0 ? null : (
-      <ActionButton
-        size="sm"
-        variant="secondary"
-        onAction={() => moveNow(image, waiting.map((one) => one.machineId))}
-      >
-        Try {plural(waiting.length, "desktop")} again
-      </ActionButton>
-    );
-  }
+  if (step.state === "done" || image.rollout) return null;
   if (image.cloneCount === 0) {
     return (
       <Button size="sm" variant={main} component="a" href={`/machines/new?role=vdi&sourceId=${image.id}`}>

@@ -4,6 +4,8 @@ import type { Image, Rollout } from "../../../contracts/image.ts";
 import { ActionButton } from "../../components/action_button.tsx";
 import { Time } from "../../components/time.tsx";
 import { formatDuration, percentOf, plural } from "../../format.ts";
+import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
+import { allMachines } from "../../stores/machine_actions.ts";
 import { cancelRollout, moveNow } from "./image_actions.ts";
 
 const shownAtFirst = 10;
@@ -11,9 +13,10 @@ const shownAtFirst = 10;
 /** How far the desktops have come to a published version, who is still on another one, and why. */
 export function RolloutCard({ image, rollout }: { image: Image; rollout: Rollout }) {
   const [all, setAll] = useState(false);
-  const { waiting, moved, total } = rollout;
+  const { waiting } = rollout;
   const number = image.versions.find((one) => one.id === rollout.versionId)?.number;
   const rows = all ? waiting : waiting.slice(0, shownAtFirst);
+  const stuck = useStuck(image, rollout);
   return (
     <Card>
       <CardHeader
@@ -21,14 +24,15 @@ export function RolloutCard({ image, rollout }: { image: Image; rollout: Rollout
           hasNoOffset: true,
           actions: (
             <div className="kv-actions">
-              <ActionButton
-                variant="secondary"
-                size="sm"
-                isDisabled={waiting.length === 0}
-                onAction={() => moveNow(image, waiting.map((one) => one.machineId))}
-              >
-                Try all again
-              </ActionButton>
+              {stuck.size > 0 && (
+                <ActionButton
+                  variant="secondary"
+                  size="sm"
+                  onAction={() => moveNow(image, [...stuck])}
+                >
+                  Try {plural(stuck.size, "idle desktop")} again
+                </ActionButton>
+              )}
               <ActionButton variant="secondary" size="sm" isDanger onAction={() => cancelRollout(image)}>
                 Stop the rollout
               </ActionButton>
@@ -49,14 +53,16 @@ export function RolloutCard({ image, rollout }: { image: Image; rollout: Rollout
                   <li key={one.machineId}>
                     <a href={`/machines/${one.machineId}`}>{one.name}</a>
                     <span>{one.reason}</span>
-                    <ActionButton
-                      variant="link"
-                      size="sm"
-                      label={`Try ${one.name} again`}
-                      onAction={() => moveNow(image, [one.machineId])}
-                    >
-                      Try again
-                    </ActionButton>
+                    {stuck.has(one.machineId) && (
+                      <ActionButton
+                        variant="link"
+                        size="sm"
+                        label={`Try ${one.name} again`}
+                        onAction={() => moveNow(image, [one.machineId])}
+                      >
+                        Try again
+                      </ActionButton>
+                    )}
                   </li>
                 ))}
               </ul>
@@ -71,6 +77,25 @@ export function RolloutCard({ image, rollout }: { image: Image; rollout: Rollout
       </CardBody>
     </Card>
   );
+}
+
+/** Desktops that could move and have not: nobody uses them and they are off, so something went wrong with them. */
+function useStuck(image: Image, rollout: Rollout): ReadonlySet<string> {
+  const clones = useLoad(
+    `waiting ${rollout.versionId} ${rollout.waiting.length}`,
+    () => allMachines({ sourceId: image.id, role: "vdi" }),
+  );
+  useEvents((event) => {
+    if (event.type === "machine" && event.machine.sourceId === image.id) {
+      clones.change((items) => replaceById(items, event.machine));
+    }
+  });
+  const waiting = new Set(rollout.waiting.map((one) => one.machineId));
+  const idle = clones.value?.filter((one) =>
+    waiting.has(one.id) && one.lease === null && one.jobId === null &&
+    (one.state === "shut-off" || one.state === "crashed")
+  );
+  return new Set(idle?.map((one) => one.id));
 }
 
 /** The bar alone, for lists. */

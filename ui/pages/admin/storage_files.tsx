@@ -144,7 +144,7 @@ function columns(hypervisorId: string): Column<Row>[] {
       title: "File",
       sort: "name",
       render: (file) => (
-        <div className="kv-line">
+        <div className="kv-line kv-file">
           <span className="kv-path">{fileNameOf(file.path)}</span>
           <span className="kv-quiet kv-small kv-wrap">{folderOf(file.path)}</span>
         </div>

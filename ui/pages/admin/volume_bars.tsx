@@ -40,8 +40,7 @@ function VolumeBar({ volume }: { volume: Volume }) {
         {parts.map(({ kind, bytes, count }) => (
           <span key={kind}>
             <i className={`kv-kind-${kind}`} aria-hidden="true" /> {kindTexts[kind]}:{" "}
-            <b>{formatBytes(bytes)}</b>
-            <span className="kv-quiet">({count.toLocaleString("en")})</span>
+            <b>{formatBytes(bytes)}</b> <span className="kv-quiet">({count.toLocaleString("en")})</span>
           </span>
         ))}
         {otherBytes > 0 && (

@@ -1,7 +1,7 @@
 /** Gives agents the dashboard's own executable, one hypervisor after another. Guests never notice. */
 import { createReadStream } from "node:fs";
 import { z } from "zod";
-import { agentContract } from "../../contracts/agent.ts";
+import { agentContract, type Hello } from "../../contracts/agent.ts";
 import { Id } from "../../contracts/common.ts";
 import { AppError } from "../../contracts/errors.ts";
 import { isOpenJob, type Job, type JobItem } from "../../contracts/job.ts";
@@ -115,7 +115,7 @@ async function update(
   op.report({ stage: `${row.name}: copying the executable` });
   const { path, sha256, bytes: length } = executable;
   await agent.updateExecutable({ sha256, length, bytes: createReadStream(path) }, op.signal);
-  await untilBack(app, op, row, hello?.pid ?? 0, executable);
+  await untilBack(app, op, row, hello, executable);
   return `${hello?.commit} → ${executable.commit}`;
 }
 
@@ -138,12 +138,12 @@ async function untilBack(
   app: App,
   op: LocalOperation,
   { id, name }: HypervisorRow,
-  oldPid: number,
+  old: Hello | null,
   { commit }: OwnExecutable,
 ): Promise<void> {
   for (let waitedFrom = Date.now(); Date.now() - waitedFrom < restartTimeoutMs;) {
     const { usable, hello } = app.agents.status(id);
-    if (usable && hello && hello.pid !== oldPid) {
+    if (usable && hello && (hello.pid !== old?.pid || hello.startedAt !== old.startedAt)) {
       if (hello.commit === commit) return;
       throw new AppError(
         "conflict",

@@ -6,7 +6,9 @@ import { isOpenJob } from "../../contracts/job.ts";
 import { sha256Of } from "../../lib/executable_file.ts";
 import { BareHost } from "../support/bare_host.ts";
 import { eventually } from "../support/eventually.ts";
-import { makeOtherExecutable } from "../support/executables.ts";
+import { startTestDashboard, type TestDashboard } from "../support/dashboard.ts";
+import { makeOtherExecutable, packedExecutable } from "../support/executables.ts";
+import { FakeAgent } from "../support/fake_agent.ts";
 import { TestHypervisor } from "../support/hypervisor.ts";
 
 /** A host with an agent, and the newer executable of another commit. */
@@ -23,7 +25,14 @@ async function startHost() {
     const file = await Deno.open(changes.path ?? paths.next);
     await host.agent.updateExecutable({ sha256, length, ...changes, bytes: file.readable });
   };
-  return { host, old, commit, update, [Symbol.asyncDispose]: () => host[Symbol.asyncDispose]() };
+  return {
+    host,
+    old,
+    commit,
+    update,
+    nextPath: paths.next,
+    [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
+  };
 }
 
 const spec = (name: string, role: MachineSpec["role"] = "simple"): MachineSpec => ({
@@ -109,4 +118,71 @@ Deno.test("an agent that runs from its sources takes no executable", async () =>
     code: "conflict",
     message: /runs from its sources/,
   });
+});
+
+/** A dashboard whose own executable is this one. */
+async function startDashboardOf(path: string, agents: Record<string, FakeAgent>): Promise<TestDashboard> {
+  Deno.env.set("KVM_VDI_EXECUTABLE", path);
+  return await startTestDashboard({ agents });
+}
+
+Deno.test("update-agents brings one agent after another to the dashboard's own executable, and skips those that have it", async () => {
+  await using stand = await startHost();
+  const { host, old, commit, nextPath } = stand;
+  await using away = new FakeAgent();
+  await using own = new FakeAgent();
+  own.facts = { ...own.facts, serviceManager: "dashboard" };
+  await using board = await startDashboardOf(nextPath, { away, own });
+  const socketPath = host.libvirt.path("/run/kvm-vdi/agent.sock");
+  const { hypervisor } = await board.admin.call("createHypervisor", { body: { name: "real", socketPath } });
+  await board.app.agents.untilUsable(hypervisor.id, AbortSignal.timeout(20_000));
+  away.goOffline();
+  await eventually("it is seen", () => !board.app.agents.status(board.hypervisorIds.away!).usable);
+
+  const update = async (ids?: string[]) => {
+    const body = ids && { hypervisorIds: ids };
+    const { job } = await board.admin.call("updateAgents", { body });
+    return await board.app.jobs.ended(job.id);
+  };
+  const all = await update();
+  assert.equal(all.state, "failed");
+  const messageOf = (name: string) => all.items.find((item) => item.name === name)!;
+  assert.equal(messageOf("real").message, `${old.commit} → ${commit}`);
+  assert.equal(messageOf("real").ok, true);
+  assert.deepEqual([messageOf("away").ok, messageOf("away").message], [false, "the fake agent is offline."]);
+  assert.match(messageOf("own").message!, /belongs to the dashboard's own service on that host/);
+  const now = await host.agent.hello();
+  assert.deepEqual([now.commit, now.pid === old.pid], [commit, false]);
+  assert.equal(
+    (await board.admin.call("getHypervisor", { id: hypervisor.id })).hypervisor.agentCommit,
+    commit,
+  );
+
+  const again = await update([hypervisor.id]);
+  assert.equal(again.state, "succeeded", again.error?.message);
+  assert.match(again.items[0]!.message!, /is up to date/);
+  assert.equal((await host.agent.hello()).pid, now.pid);
+  await assert.rejects(update([crypto.randomUUID()]), { code: "not_found" });
+});
+
+Deno.test("update-agents says so when an agent is too old for it, or comes back as something else", async () => {
+  await using ancient = new FakeAgent();
+  await using stubborn = new FakeAgent({ updatedHello: { commit: "else", startedAt: 1 } });
+  await using board = await startDashboardOf(packedExecutable, { ancient, stubborn });
+  ancient.helloValues = { contract: 1 };
+  ancient.restart();
+  const id = board.hypervisorIds.ancient!;
+  await eventually("it is seen", () => !board.app.agents.status(id).usable);
+  const { hypervisor } = await board.admin.call("getHypervisor", { id });
+  assert.equal(hypervisor.agentOutdated, true);
+  const { job } = await board.admin.call("updateAgents", {});
+  const { state, items } = await board.app.jobs.ended(job.id);
+  assert.equal(state, "failed");
+  assert.deepEqual(items.map(({ ok }) => ok), [false, false]);
+  const [first, second] = items.map(({ message }) => message!);
+  assert.match(
+    first!,
+    /too old to update itself \(contract 1\): install this dashboard's kvm-vdi on its host/,
+  );
+  assert.match(second!, /came back as else, not as/);
 });

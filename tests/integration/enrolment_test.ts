@@ -13,7 +13,6 @@ import { Sshd, type SshdOptions } from "../support/sshd.ts";
 Deno.env.set("KVM_VDI_EXECUTABLE", packedExecutable);
 
 type Credentials = BodyOf<"enrolHypervisor">;
-const socketPath = "/run/kvm-vdi/agent.sock";
 
 class EnrolStand implements AsyncDisposable {
   id = "";

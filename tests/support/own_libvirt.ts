@@ -12,6 +12,9 @@ dir=$1
 mkdir -p "$dir/varlib/qemu" "$dir/cache" "$dir/log"
 cp -a /etc/libvirt "$dir/etc"
 rm -rf "$dir"/etc/qemu/*.xml "$dir"/etc/qemu/networks/autostart/*
+# Two libvirts on one loopback would take the same port for two displays.
+first=$((10000 + $$ % 200 * 100))
+printf '\\nremote_display_port_min = %s\\nremote_display_port_max = %s\\n' $first $((first + 99)) >>"$dir/etc/qemu.conf"
 chmod 755 "$dir" "$dir/varlib"
 mount --make-rprivate /
 if [ "$2" = own-accounts ]; then

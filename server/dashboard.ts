@@ -14,6 +14,7 @@ import { backupDaily, backupPath } from "./db/backup.ts";
 import { migrate } from "./db/migrate.ts";
 import { type OpenDatabase, openDatabase } from "./db/open.ts";
 import type { Db } from "./db/schema.ts";
+import { dataDiskHypervisor } from "./data_disks/service.ts";
 import { EventHub, type HubTimes } from "./events/hub.ts";
 import { eventSources } from "./events/sources.ts";
 import { Tickets } from "./gateway/tickets.ts";
@@ -180,7 +181,10 @@ async function createApp(
     ownKeys,
     jobs,
     room,
-    broker: new Broker({ db, bus, agents, jobs, now, log, room }, () => Promise.resolve(null)),
+    broker: new Broker(
+      { db, bus, agents, jobs, now, log, room },
+      (userId) => dataDiskHypervisor({ db }, userId),
+    ),
     tickets: new Tickets(now),
     viewerPort: null,
     sessions: new Sessions(db, now),

@@ -144,7 +144,9 @@ export class Broker {
       const explanation = `This user is not entitled to ${entitlement.pool.name}, or is disabled.`;
       return { kind: "refused", counts: {}, explanation, reasons: [] };
     }
-    const dataHypervisorId = entitlement.pool.personalDisks ? await this.dataHypervisorOf(userId) : null;
+    const dataHypervisorId = entitlement.pool.dataDisk === "user"
+      ? await this.dataHypervisorOf(userId)
+      : null;
     const context = this.#contextFor(entitlement, userId, around, dataHypervisorId);
     const choice = choose(members.values(), context);
     return { ...choice, reasons: reasonsOf(members.values(), choice, context, members.size) };
@@ -153,9 +155,12 @@ export class Broker {
   async #give({ desktopPoolId, userId, terminal }: MachineRequest, lost: LostLease | null): Promise<Given> {
     const id = crypto.randomUUID();
     const startedAt = this.app.now();
-    const insert: Write = async (trx, { pool, user }, { machineId, name, state }, why) => {
+    const insert: Write = async (trx, { pool, user, attachedDisk }, { machineId, name, state }, why) => {
       if (lost) await endLost(trx, lost, userId, startedAt);
-      const ready = state === "running";
+      // A user's disk is attached first, and what another user has left is taken off.
+      const hasRightDisk = pool.dataDisk !== "user" && attachedDisk !== "user" &&
+        (pool.dataDisk === null || attachedDisk === "machine");
+      const ready = state === "running" && hasRightDisk;
       const machine = { id: machineId, name };
       await insertLease(trx, {
         id,
@@ -213,7 +218,7 @@ export class Broker {
             return choose([], this.#contextFor(entitlement, userId, around, null));
           }
           // Looked up outside of the transaction, and only where it matters.
-          if (pool.personalDisks && dataHypervisorId === undefined) return "where is the data disk?";
+          if (pool.dataDisk === "user" && dataHypervisorId === undefined) return "where is the data disk?";
           const context = this.#contextFor(
             { pool, own: null },
             userId,
@@ -224,9 +229,11 @@ export class Broker {
           const choice = choose(members.values(), context);
           if (choice.kind !== "free") return choice;
           chosen = choice.machine.machineId;
-          if (!await takeFree(trx, desktopPoolId, chosen, userId)) return null;
+          const taken = await takeFree(trx, desktopPoolId, chosen, userId);
+          if (!taken) return null;
           const reasons = reasonsOf(members.values(), choice, context);
-          await write(trx, { pool, user }, choice.machine, { explanation: choice.explanation, reasons });
+          const why = { explanation: choice.explanation, reasons };
+          await write(trx, { pool, user, ...taken }, choice.machine, why);
           return choice;
         });
         if (choice === "where is the data disk?") {
@@ -283,7 +290,11 @@ export class Broker {
 
 type Write = (
   trx: Db,
-  to: { pool: Entitlement["pool"]; user: NonNullable<Entitlement["user"]> },
+  to: {
+    pool: Entitlement["pool"];
+    user: NonNullable<Entitlement["user"]>;
+    attachedDisk: "machine" | "user" | null;
+  },
   machine: Candidate,
   why: Why,
 ) => Promise<void>;

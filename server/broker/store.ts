@@ -102,23 +102,29 @@ const findFree = prepare((db, desktopPoolId: string, machineId: string, userId: 
       where.or([where("machine.kept_until", "is", null), where("machine.kept_for_user_id", "=", userId)])
     )
     .where(sql<boolean>`not ${isInOpenJob}`)
-    .select("machine.kept_until")
+    .select((build) => [
+      "machine.kept_until",
+      build.selectFrom("data_disks as disk").whereRef("disk.attached_to", "=", "machine.id").select(
+        "disk.scope",
+      )
+        .as("disk_scope"),
+    ])
 );
 
 /**
- * Whether a member could be given to this user at this very moment, as far as the database knows; one that was kept for
- * the user is not kept any more then, but given.
+ * Takes a member that could be given to this user at this very moment, as far as the database knows; one that was kept
+ * for the user is not kept any more then, but given. Null when it is not free (any more).
  */
 export async function takeFree(
   trx: Db,
   desktopPoolId: string,
   machineId: string,
   userId: string,
-): Promise<boolean> {
+): Promise<{ attachedDisk: DataDiskPolicy["scope"] | null } | null> {
   const [free] = await findFree(trx, desktopPoolId, machineId, userId);
-  if (!free) return false;
+  if (!free) return null;
   if (free.kept_until !== null) await keepMachine(trx, machineId, null);
-  return true;
+  return { attachedDisk: free.disk_scope };
 }
 
 /** Keeps a machine for a user until then (Unix ms); null: nobody. */
@@ -226,7 +232,7 @@ const findEntitlement = prepare((db, desktopPoolId: string, userId: string) =>
 
 /** What a user is to a desktop pool. */
 export interface Entitlement {
-  pool: { id: string; name: string; enabled: boolean; personalDisks: boolean };
+  pool: { id: string; name: string; enabled: boolean; dataDisk: DataDiskPolicy["scope"] | null };
   /** Null without entitlement, or when the account is disabled. */
   user: { id: string; username: string } | null;
   /** What the user holds in it already. */
@@ -245,8 +251,7 @@ export async function readEntitlement(
       id: row.id,
       name: row.name,
       enabled: row.enabled === 1,
-      personalDisks: row.data_disk !== null &&
-        DataDiskPolicy.parse(JSON.parse(row.data_disk)).scope === "user",
+      dataDisk: row.data_disk === null ? null : DataDiskPolicy.parse(JSON.parse(row.data_disk)).scope,
     },
     user: row.disabled === 0 && row.username !== null ? { id: userId, username: row.username } : null,
     own: row.lease_id === null

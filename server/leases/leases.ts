@@ -4,6 +4,7 @@ import { AppError, type ErrorInfo } from "../../contracts/errors.ts";
 import type { z } from "zod";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
+import { releaseDataDisk } from "../data_disks/service.ts";
 import { type Given, type MachineRequest, notEntitled } from "../broker/broker.ts";
 import type { Change } from "../bus.ts";
 import { Heartbeats } from "./heartbeats.ts";
@@ -243,7 +244,10 @@ export class Leases {
     this.#preparations.abandon(leaseId);
     this.app.tickets.revoke({ leaseId }, "leaseEnded");
     const kept = end.keepIfLost === true && isLost(this.app, lease) && await keepLost(this.app, lease);
-    if (!kept) await this.#beginReturn(lease, by);
+    if (!kept) {
+      if (lease.machine) await releaseDataDisk(this.app, lease.machine.id);
+      await this.#beginReturn(lease, by);
+    }
     const state = error ? "failed" : "ended";
     await finishLease(this.app.db, leaseId, { state, reason, error: error ?? null, endedAt: this.app.now() });
     await this.#afterEnd(lease, end);

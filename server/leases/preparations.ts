@@ -2,6 +2,7 @@
 import { AppError, type ErrorInfo, errorInfoOf } from "../../contracts/errors.ts";
 import type { z } from "zod";
 import type { App } from "../app.ts";
+import { prepareDataDisk } from "../data_disks/service.ts";
 import type { BootTimes } from "../starts/guest_agents.ts";
 import { keepUntil } from "./lost.ts";
 import { prepareMachine } from "./prepare.ts";
@@ -95,10 +96,33 @@ export class Preparations {
     if (!machine) throw new AppError("not_found", "The machine of this desktop was deleted.");
     // Waiting for one's turn is no failure of the machine: the time runs from its start.
     limit.pause();
-    await prepareMachine(this.app, machine, this.times, signal, async (stage) => {
-      limit.go();
-      if (await updateActive(this.app.db, lease.id, { stage })) this.listener.onStage(lease);
+    await prepareMachine(this.app, machine, this.times, signal, {
+      beforeStart: () => this.#prepareDataDisk(lease, machine, signal),
+      report: async (stage) => {
+        limit.go();
+        if (await updateActive(this.app.db, lease.id, { stage })) this.listener.onStage(lease);
+      },
     });
+  }
+
+  /** A desktop without its data disk is better than none; its user is told. */
+  async #prepareDataDisk(
+    lease: LeaseDetail,
+    machine: NonNullable<LeaseDetail["machine"]>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await prepareDataDisk(this.app, lease, machine, signal);
+      if (lease.error !== null) await updateActive(this.app.db, lease.id, { error: null });
+      lease.error = null;
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== "unavailable" || signal.aborted) throw error;
+      this.app.agents.of(machine.hypervisorId);
+      lease.error = { code: "unavailable", message: `Your data disk is not there: ${error.message}` };
+      if (await updateActive(this.app.db, lease.id, { error: JSON.stringify(lease.error) })) {
+        this.listener.onStage(lease);
+      }
+    }
   }
 }
 

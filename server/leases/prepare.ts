@@ -9,6 +9,12 @@ import { lostAfterMs } from "./lost.ts";
 /** How long a domain may take to show up on a hypervisor that is there. */
 const appearMs = 10_000;
 
+export interface PreparationSteps {
+  /** The machine is there, and has not been started for this. */
+  beforeStart(): Promise<void>;
+  report(stage: "starting" | "booting"): Promise<void>;
+}
+
 /**
  * Starts the machine if it does not run, and returns when its display is worth looking at. A machine that runs already
  * is ready at once.
@@ -19,8 +25,10 @@ export async function prepareMachine(
   machine: { id: string; hypervisorId: string },
   times: BootTimes,
   signal: AbortSignal,
-  report: (stage: "starting" | "booting") => Promise<void>,
+  { beforeStart, report }: PreparationSteps,
 ): Promise<void> {
+  await untilKnown(app, machine, signal);
+  await beforeStart();
   const { domain } = await untilKnown(app, machine, signal);
   if (domain.state === "running") return;
   if (domain.state === "paused" || domain.state === "suspended") {

@@ -241,6 +241,8 @@ export async function updateActive(
     stage: z.infer<typeof DesktopStage>;
     ready_at: number;
     terminal: string;
+    /** JSON, ErrorInfo. */
+    error: string | null;
   }>,
 ): Promise<boolean> {
   const { numUpdatedRows } = await db.updateTable("leases").set(changes)

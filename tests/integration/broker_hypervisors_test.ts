@@ -250,3 +250,39 @@ Deno.test("starts are paced: who waits for a desktop is told his place, and a ma
   }
   assert.equal((await stand.board.app.jobs.ended(job.id)).state, "succeeded");
 });
+
+Deno.test("a user's data disk comes along: his hypervisor is preferred, and nobody else finds it on the machine", async () => {
+  const policy = { dataDisk: { scope: "user" as const, bytes: 2 ** 30 } };
+  await using stand = await startTwoHypervisors({ policy });
+  const [user, other] = stand.users as [LabUser, LabUser];
+  const first = await untilReady(user, await open(stand, user));
+  const { items: [disk] } = await stand.admin.call("listDataDisks", { query: {} });
+  assert.equal(disk?.attachedTo?.id, first.machine!.id);
+  const { id } = await placeOf(stand, first);
+  await user.call("endMyDesktop", { id: first.id });
+  const free = async () =>
+    (await stand.admin.call("listDataDisks", { query: {} })).items[0]?.attachedTo === null;
+  await eventually("it is detached", free, soon);
+  const setMembers = (machineIds: string[]) =>
+    stand.admin.call("putPoolMachines", { id: stand.poolId, body: { machineIds } });
+  await setMembers([first.machine!.id]);
+  const second = await untilReady(other, await open(stand, other));
+  assert.equal(second.machine!.id, first.machine!.id);
+  const { items } = await stand.admin.call("listDataDisks", { query: {} });
+  assert.deepEqual(items.filter(({ attachedTo }) => attachedTo).map(({ userId }) => userId), [other.userId]);
+  await setMembers([...stand.machines.one, ...stand.machines.two].map((machine) => machine.id));
+  const again = await untilReady(user, await open(stand, user));
+  assert.equal((await placeOf(stand, again)).id, id);
+});
+
+Deno.test("with the hypervisor of his data disk offline a user gets a desktop without it, and is told", async () => {
+  const policy = { dataDisk: { scope: "user" as const, bytes: 2 ** 30 } };
+  await using stand = await startTwoHypervisors({ policy });
+  const [user] = stand.users as [LabUser];
+  const first = await untilReady(user, await open(stand, user));
+  await lose(stand, await placeOf(stand, first));
+  stand.clock.now += 30_000;
+  const elsewhere = await untilReady(user, await open(stand, user));
+  assert.notEqual(elsewhere.machine!.id, first.machine!.id);
+  assert.match(elsewhere.error?.message ?? "", /Your data disk is not there/);
+});

@@ -48,7 +48,8 @@ export class Jobs {
       if (open.hypervisorId !== null) hypervisorIds.add(open.hypervisorId);
       else if (this.#ledger.behaviours.get(open.job.kind)?.resumable) this.#ledger.track(this.#run(open));
       else {
-        const message = this.#ledger.behaviours.get(open.job.kind)?.interrupted ?? interruptedByRestart.message;
+        const message = this.#ledger.behaviours.get(open.job.kind)?.interrupted ??
+          interruptedByRestart.message;
         await this.#ledger.close(open, "interrupted", { ...interruptedByRestart, message });
       }
     }
@@ -186,7 +187,8 @@ export class Jobs {
       const cancelled = open.abort.signal.aborted;
       const info = cancelled ? errorInfoOf(open.abort.signal.reason) : errorInfoOf(error);
       if (info.code === "internal") this.options.log.error({ err: error, job: open.job.id }, "job failed");
-      await this.#ledger.close(open, cancelled ? "cancelled" : "failed", info);
+      const state = cancelled ? "cancelled" : info.code === "interrupted" ? "interrupted" : "failed";
+      await this.#ledger.close(open, state, info);
     }
   }
 

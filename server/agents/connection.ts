@@ -183,7 +183,12 @@ export class AgentConnection {
     if (hello.contract === agentContract) return;
     this.#view.hello = hello;
     const [older, remedy] = hello.contract < agentContract
-      ? ["older", "install this dashboard's kvm-vdi there and restart the agent"]
+      ? [
+        "older",
+        this.options.address.ssh
+          ? "it cannot update itself yet; enrol the hypervisor again"
+          : "install this dashboard's kvm-vdi there with `kvm-vdi agent --install`",
+      ]
       : ["newer", "update this dashboard"];
     throw new ContractMismatch(
       `its agent (version ${hello.version}, contract ${hello.contract}) is ${older} than this dashboard ` +

@@ -40,7 +40,12 @@ async function startGateway(displayPort: number) {
   server.on("connection", (socket) => sockets.add(socket));
   attachGateway(server, {
     tickets,
-    agents: { dialDisplay: (_hypervisorId, host, port) => dialTcp(host, port, undefined, 5000) },
+    agents: {
+      dialDisplay: (hypervisorId, host, port) => {
+        assert.equal(hypervisorId, "hypervisor-1");
+        return dialTcp(host, port, undefined, 5000);
+      },
+    },
     log: createLogger({ mode: "test", level: "silent" }),
     signal: stopping.signal,
   });

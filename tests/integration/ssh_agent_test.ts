@@ -337,3 +337,11 @@ Deno.test("ssh: an RSA key of the dashboard's lets it in too", async () => {
   await stand.sshd.authorize(stand.account.username, key.publicKey);
   await stand.add();
 });
+
+Deno.test("ssh: hosts that know AES-GCM only are as good", async () => {
+  await using stand = await SshStand.start({ config: ["Ciphers aes256-gcm@openssh.com"] });
+  await stand.connect();
+  await stand.sshd.cut();
+  await stand.lost();
+  await stand.online();
+});

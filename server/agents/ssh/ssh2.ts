@@ -86,8 +86,13 @@ interface Cipher {
  * AES-CTR: once a connection, which adds up when a host is tried for weeks.
  */
 export function releaseCiphers({ _protocol: protocol }: SshClient): void {
-  protocol?._cipher?._cipherInstance?.final();
-  protocol?._decipher?._decipherInstance?.final();
+  for (const cipher of [protocol?._cipher?._cipherInstance, protocol?._decipher?._decipherInstance]) {
+    try {
+      cipher?.final();
+    } catch {
+      // Of AES-GCM: finished after each packet already.
+    }
+  }
 }
 
 export interface ParsedKey {

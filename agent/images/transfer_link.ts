@@ -237,9 +237,10 @@ export async function writeAll(connection: Deno.TlsConn, bytes: Uint8Array): Pro
   for (let done = 0; done < bytes.length;) done += await connection.write(bytes.subarray(done));
 }
 
+/** Each piece lasts until the next one is asked for: TLS gives 16 KiB at a time, too little for memory of its own. */
 async function* readAll(connection: Deno.TlsConn): AsyncGenerator<Uint8Array> {
+  const piece = new Uint8Array(256 * 1024);
   for (;;) {
-    const piece = new Uint8Array(256 * 1024);
     const length = await connection.read(piece);
     if (length === null) return;
     yield piece.subarray(0, length);

@@ -24,13 +24,16 @@ export class Executable {
   /** As it was at the start: the kernel calls it deleted once another one is in its place. */
   readonly #path = Deno.execPath();
   #isReplacing = false;
+  /** Of the executable that is in place and waits for the restart. */
+  #nextSha256: string | null = null;
 
   constructor(private readonly options: ExecutableOptions) {
     this.restartWanted = this.#restart.promise;
   }
 
   /**
-   * Puts a new executable in the place of this one; the restart follows once no job runs any more.
+   * Puts a new executable in the place of this one; the restart follows once no job runs any more. The same one again is
+   * taken and changes nothing.
    * @param length bytes that were announced; null when they were not
    * @throws {AppError} `conflict` when this agent cannot be updated so; `unavailable` when it is being updated already;
    * `invalid` when it did not arrive whole, or does not run here.
@@ -40,6 +43,7 @@ export class Executable {
     sha256: string,
     length: number | null,
   ): Promise<void> {
+    if (this.#nextSha256 === sha256) return await discard(bytes);
     this.#requireReplaceable();
     this.#isReplacing = true;
     const path = besideExecutable(this.#path);
@@ -47,6 +51,7 @@ export class Executable {
       await receive(bytes, path, sha256, length);
       const version = await readVersion(path);
       await replaceExecutable(path, this.#path);
+      this.#nextSha256 = sha256;
       this.options.log.info({ path: this.#path, sha256, version }, "new executable: restarting without jobs");
     } catch (error) {
       this.#isReplacing = false;
@@ -82,6 +87,10 @@ export class Executable {
       );
     }
   }
+}
+
+async function discard(bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of bytes) { /* whoever sends it again wants an answer at its end */ }
 }
 
 async function receive(

@@ -73,7 +73,9 @@ Deno.test("an update ends running jobs first, takes no new ones, and does not to
   const job = (await host.agent.jobs()).find(({ id }) => id === running.id)!;
   assert.ok(isOpenJob(job), "the job was too short to prove anything");
   assert.equal((await host.agent.hello()).pid, old.pid, "it has not waited for the job");
-  await assert.rejects(update(), { code: "unavailable", message: /being updated already/ });
+  await update();
+  const other = update({ sha256: "0".repeat(64) });
+  await assert.rejects(other, { code: "unavailable", message: /being updated already/ });
 
   const now = await host.untilHello("the new agent answers", (hello) => hello.commit === commit, 60_000);
   assert.notEqual(now.pid, old.pid);

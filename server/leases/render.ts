@@ -1,5 +1,5 @@
 /** Leases as users and admins see them. */
-import type { Desktop, Lease } from "../../contracts/desktop.ts";
+import { type Desktop, type Lease, PlacementReason } from "../../contracts/desktop.ts";
 import type { App } from "../app.ts";
 import { lossOf } from "./lost.ts";
 import { type LeaseDetail, readActiveLeasesOf, readLease, readLeases } from "./store.ts";
@@ -41,7 +41,7 @@ export function toLease(app: Rendering, lease: LeaseDetail): Lease {
     hypervisorName: machine?.hypervisorName ?? null,
     viewers: live?.domain.viewers.length ?? 0,
     explanation: lease.explanation,
-    reasons: lease.reasons,
+    reasons: PlacementReason.array().parse(JSON.parse(lease.reasons)),
     endedAt: lease.endedAt,
     endReason: lease.endReason,
   };

@@ -64,9 +64,9 @@ export class Locks {
     };
   }
 
-  /** What a key is held for now, or undefined. */
+  /** What a job holds a key for now, or undefined; requests are over in a moment and can be waited for. */
   purposeOf(key: string): string | undefined {
-    return [...this.#held].find((hold) => hold.keys.has(key))?.options.purpose;
+    return [...this.#held].find((hold) => hold.options.by === "job" && hold.keys.has(key))?.options.purpose;
   }
 
   /** Everything that is held now. */

@@ -39,6 +39,7 @@ Deno.test("hold() lets shared holders in together and an exclusive one alone", a
 Deno.test("hold() refuses a request at once while a job holds or waits for the key", async () => {
   const locks = new Locks();
   const request = await locks.hold(["a"], { purpose });
+  assert.equal(locks.purposeOf("a"), undefined, "a request is over in a moment");
   const job = locks.hold(["a"], { purpose: "its disk is being copied", by: "job" });
   await assert.rejects(locks.hold(["a"], { purpose }), {
     code: "conflict",

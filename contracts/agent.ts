@@ -149,6 +149,7 @@ export const DisplayTicket = z.object({
   port: z.int(),
   password: z.string().max(59),
   expiresAt: UnixMs,
+  direct: z.boolean().optional().describe("it listens on the network too, not only on the loopback"),
 });
 export type DisplayTicket = z.infer<typeof DisplayTicket>;
 

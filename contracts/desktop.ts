@@ -80,6 +80,9 @@ export const Connection = z.object({
   proxyPort: z.int(),
   password: z.string(),
   expiresAt: UnixMs,
+  direct: z.object({ host: z.string(), port: z.int() }).nullable().optional().describe(
+    "where native viewers reach the display without the dashboard, if the hypervisor is set up so",
+  ),
 });
 export type Connection = z.infer<typeof Connection>;
 export const ConnectionQuery = z.object({

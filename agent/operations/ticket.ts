@@ -42,7 +42,7 @@ export class Tickets {
     await this.#set(id, xml, { password, expiresAt, connected: "keep" }, signal);
     const before = new Set((this.#connections.get(id) ?? []).map(({ key }) => key));
     this.#open.set(id, { before });
-    return { protocol: display.protocol, host: display.host, port: display.port, password, expiresAt };
+    return { ...display, password, expiresAt };
   }
 
   /** Closes every display connection and the display itself. */
@@ -124,6 +124,8 @@ function requireDisplay(xml: string, name: string) {
     protocol: display.protocol,
     port: display.port,
     host: everywhere ? "127.0.0.1" : display.address!,
+    // Without an address libvirt has QEMU listen on the loopback.
+    direct: display.address !== null && !/^(127\.|::1$|localhost$)/.test(display.address),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Connection } from "../../contracts/desktop.ts";
 import { gatewayPaths } from "../../contracts/gateway.ts";
 import type { App } from "../app.ts";
+import { requireHypervisor } from "../hypervisors/service.ts";
 
 /** The display password outlives the ticket by this much: a viewer's further channels come after its first. */
 const graceSeconds = 30;
@@ -19,7 +20,7 @@ interface MachineToOpen {
  * @throws {AppError} `conflict` if the machine is not running, `unavailable` if its hypervisor is offline
  */
 export async function makeConnection(
-  app: Pick<App, "agents" | "tickets" | "settings" | "now">,
+  app: Pick<App, "agents" | "tickets" | "settings" | "now" | "db">,
   machine: MachineToOpen,
   userId: string,
   leaseId: string | null,
@@ -48,5 +49,12 @@ export async function makeConnection(
     proxyPort: anyPort,
     password: display.password,
     expiresAt,
+    direct: display.direct ? await directAddress(app, machine.hypervisorId, display.port) : null,
   };
+}
+
+/** null: an admin wants everything to go through the gateway. */
+async function directAddress(app: Pick<App, "db">, hypervisorId: string, port: number) {
+  const { display_address: host } = await requireHypervisor(app, hypervisorId);
+  return host === null ? null : { host, port };
 }

@@ -6,12 +6,13 @@ import type { Connection } from "../../contracts/desktop.ts";
  * @param proxy host and port where the dashboard takes a viewer's CONNECT, as `vdi.example.org:8444`
  */
 export function toVvFile(connection: Connection, proxy: string): string {
+  const { direct } = connection;
   const fields = {
     type: connection.protocol,
-    host: connection.proxyHost,
-    port: String(connection.proxyPort),
+    host: direct?.host ?? connection.proxyHost,
+    port: String(direct?.port ?? connection.proxyPort),
     password: connection.password,
-    proxy: `http://${proxy}`,
+    ...(!direct && { proxy: `http://${proxy}` }),
     title: `${connection.title} (Shift+F12 frees the mouse)`,
     "release-cursor": "shift+f12",
     "toggle-fullscreen": "shift+f11",

@@ -23,6 +23,15 @@ Deno.test("toVvFile() names the ticket as host and the dashboard as proxy, never
   assert.ok(lines.includes("proxy=http://vdi.example.org:8444"));
 });
 
+Deno.test("toVvFile() names the hypervisor, without a proxy, where displays may be reached directly", () => {
+  const direct = { host: "hv1.example.org", port: 5907 };
+  const lines = toVvFile({ ...connection, direct }, "vdi.example.org:8444").split("\n");
+  for (const line of ["host=hv1.example.org", "port=5907", "password=secret"]) {
+    assert.ok(lines.includes(line), line);
+  }
+  assert.ok(!lines.some((line) => line.startsWith("proxy=")));
+});
+
 Deno.test("toVvFile() keeps a title from adding lines of its own", () => {
   const text = toVvFile(
     { ...connection, title: "a\nproxy=http://evil:1\r\\x\u0000" },

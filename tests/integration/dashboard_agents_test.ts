@@ -1,6 +1,7 @@
 /** What the dashboard makes of agents that come, go, lie and fall silent. */
 import assert from "node:assert/strict";
 import { AppError } from "../../contracts/errors.ts";
+import { defaultCapacity } from "../../contracts/hypervisor.ts";
 import { FakeAgent } from "../support/fake_agent.ts";
 import { startTestDashboard } from "../support/dashboard.ts";
 import { deadline, gib, MachinesStand, refused, sourceBody } from "../support/machines_stand.ts";
@@ -329,4 +330,50 @@ Deno.test("facts, load and image files of a hypervisor", async () => {
   await stand.until(vdi!.id, "had load", ({ cpuPercent }) => cpuPercent === 55);
   const { load, facts, runningCount } = await hypervisor(stand);
   assert.deepEqual([load?.cpuPercent, facts?.cpus, runningCount], [55, 8, 1]);
+});
+
+Deno.test("capacity, display address and the agent's settings of a hypervisor are changed and kept", async () => {
+  await using stand = await MachinesStand.start();
+  const { api, hypervisorId: id } = stand;
+  const { hypervisor: changed } = await api.call("updateHypervisor", {
+    id,
+    body: {
+      capacity: { memoryOvercommit: 1.5, maxRunning: 20 },
+      displayAddress: "hv1.example.org",
+      settings: { imageDir: "/srv/images" },
+    },
+  });
+  assert.deepEqual(changed.capacity, { ...defaultCapacity, memoryOvercommit: 1.5, maxRunning: 20 });
+  assert.equal(changed.displayAddress, "hv1.example.org");
+  assert.equal(stand.agent.facts.settings.imageDir, "/srv/images");
+  stand.agent.failNext("changeSettings", new AppError("invalid", "There is no directory /nowhere."));
+  await assert.rejects(
+    api.call("updateHypervisor", { id, body: { name: "x", settings: { imageDir: "/nowhere" } } }),
+    refused("invalid", /no directory/),
+  );
+  assert.equal((await hypervisor(stand)).name, "host", "nothing else was changed either");
+  await assert.rejects(
+    api.call("updateHypervisor", { id, body: { ssh: { port: 23 } } }),
+    refused("invalid", /dashboard's own host/, "ssh"),
+  );
+  await stand.restart();
+  assert.partialDeepStrictEqual(await hypervisor(stand), {
+    capacity: changed.capacity,
+    displayAddress: "hv1.example.org",
+  });
+});
+
+Deno.test("native viewers are led to the hypervisor only where it has a display address and its displays listen", async () => {
+  await using stand = await MachinesStand.start();
+  const [machine] = await stand.create(sourceBody());
+  await stand.api.call("powerMachine", { id: machine!.id, body: { action: "start" } });
+  const direct = async () =>
+    (await stand.api.call("openConsole", { id: machine!.id, query: {} })).direct ?? null;
+  const ticket = stand.agent.ticket.bind(stand.agent);
+  stand.agent.ticket = async (...args) => ({ ...await ticket(...args), port: 5907, direct: true });
+  assert.equal(await direct(), null);
+  await stand.api.call("updateHypervisor", { id: stand.hypervisorId, body: { displayAddress: "10.0.0.7" } });
+  assert.deepEqual(await direct(), { host: "10.0.0.7", port: 5907 });
+  stand.agent.ticket = ticket;
+  assert.equal(await direct(), null, "it listens on the loopback");
 });

@@ -108,7 +108,7 @@ async function makeCurrent(
     message,
     total: elsewhere.length,
     started_at: now,
-    ends_sessions_at: mode === "now" ? now + countdownSeconds * 1000 : null,
+    ends_sessions_at: mode === "now" ? app.now() + countdownSeconds * 1000 : null,
   };
   app.rollouts.begin(version.initial_id);
   await store.makeCurrent(app.db, version, now, elsewhere.length > 0 ? rollout : null);

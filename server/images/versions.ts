@@ -3,6 +3,7 @@ import { AppError } from "../../contracts/errors.ts";
 import type { App } from "../app.ts";
 import type { ImageVersionRow, MachineRow } from "../db/schema.ts";
 import { aRole, findMachineRows, requireMachine } from "../machines/service.ts";
+import { inTurn } from "./turns.ts";
 import * as store from "./versions_store.ts";
 
 /** @throws {AppError} `not_found`. */
@@ -51,7 +52,15 @@ export function numberInPath(path: string | null): number | null {
 }
 
 /** A version of which nothing is there yet. */
-export async function beginVersion(
+export function beginVersion(
+  app: App,
+  initial: MachineRow,
+  origin: { note: string; hypervisorIds: string[]; by: string | null },
+): Promise<ImageVersionRow> {
+  return inTurn(app, `number ${initial.id}`, () => insertNext(app, initial, origin));
+}
+
+async function insertNext(
   app: App,
   initial: MachineRow,
   { note, hypervisorIds, by }: { note: string; hypervisorIds: string[]; by: string | null },

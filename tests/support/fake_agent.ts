@@ -163,6 +163,11 @@ export class FakeAgent implements Agent, AsyncDisposable {
     this.#failures.set(method, [...this.#failures.get(method) ?? [], error]);
   }
 
+  /** Forgets failures of the method that have not happened. */
+  failNever(method: Method): void {
+    this.#failures.delete(method);
+  }
+
   /** Jobs of this kind start and then wait until `release`. */
   hold(kind: HeldKind): void {
     this.#jobs.hold(kind);

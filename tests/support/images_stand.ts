@@ -130,5 +130,8 @@ export class ImagesStand extends DashboardStand {
   override async [Symbol.asyncDispose](): Promise<void> {
     await super[Symbol.asyncDispose]();
     for (const agent of this.agents) await agent[Symbol.asyncDispose]();
+    await Deno.remove(this.dashboard.dataDir, { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
   }
 }

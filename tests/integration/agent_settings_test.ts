@@ -16,7 +16,7 @@ Deno.test("new machines follow a change of directories, files stay, and the agen
   const initial = await hypervisor.create({ name: "gold", role: "initial" }, { kind: "none" });
   requireSuccess(await events.runJob(agent, { kind: "copy-disk", fromId: source.id, toId: initial.id }));
   const vdi = await hypervisor.create({ name: "vdi", role: "vdi" }, { kind: "none" });
-  const populate = { kind: "populate", initialId: initial.id, machineIds: [vdi.id] } as const;
+  const populate = { kind: "populate" as const, initialId: initial.id, machineIds: [vdi.id] };
   requireSuccess(await events.runJob(agent, populate));
   const diskOf = (id: string) => events.domains.get(id)?.disks[0]?.path ?? null;
   const before = { gold: diskOf(initial.id)!, vdi: diskOf(vdi.id)! };

@@ -53,7 +53,7 @@ Deno.test("an update ends running jobs first, takes no new ones, and does not to
   const { host, old, commit, update } = stand;
   const guest = spec("guest");
   const made = await runJob(host, { kind: "create-machine", machine: guest, disk: { kind: "none" } });
-  assert.equal(made.state, "succeeded", made.error?.message);
+  assert.equal(made.state, "succeeded", made.error?.message ?? "");
   await eventually("libvirt answers the agent", () => host.agent.power(guest.id, { action: "start" }));
   const qemuPid = await host.sh(`cat /run/libvirt/qemu/${guest.name}.pid`);
 
@@ -80,7 +80,7 @@ Deno.test("an update ends running jobs first, takes no new ones, and does not to
   const now = await host.untilHello("the new agent answers", (hello) => hello.commit === commit, 60_000);
   assert.notEqual(now.pid, old.pid);
   const ended = (await host.agent.jobs()).find(({ id }) => id === running.id)!;
-  assert.equal(ended.state, "succeeded", ended.error?.message);
+  assert.equal(ended.state, "succeeded", ended.error?.message ?? "");
   assert.equal(await host.sh(`cat /run/libvirt/qemu/${guest.name}.pid`), qemuPid);
   assert.ok((await host.libvirt.processes()).includes(Number(qemuPid)), "the guest was ended");
   const after = await eventually("the new agent knows the guest", async () => {
@@ -161,7 +161,7 @@ Deno.test("update-agents brings one agent after another to the dashboard's own e
   );
 
   const again = await update([hypervisor.id]);
-  assert.equal(again.state, "succeeded", again.error?.message);
+  assert.equal(again.state, "succeeded", again.error?.message ?? "");
   assert.match(again.items[0]!.message!, /is up to date/);
   assert.equal((await host.agent.hello()).pid, now.pid);
   await assert.rejects(update([crypto.randomUUID()]), { code: "not_found" });

@@ -74,7 +74,7 @@ class EnrolStand implements AsyncDisposable {
 }
 
 function requireSuccess(job: Job): void {
-  assert.equal(job.state, "succeeded", job.error?.message);
+  assert.equal(job.state, "succeeded", job.error?.message ?? "");
 }
 
 Deno.test("enrolment with a password makes a bare host an online hypervisor, without systemd too", async () => {

@@ -6,7 +6,10 @@ import { DataDiskPolicy } from "./storage.ts";
 export const AfterUse = z.enum(["keep", "shutdown", "reset"]);
 export type AfterUse = z.infer<typeof AfterUse>;
 
-/** A time of day at which machines are started or idle ones shut down; in the dashboard's time zone. */
+/**
+ * A time of day at which machines are started or idle ones shut down; in the dashboard's time zone. After
+ * `shut-down-idle` a pool sleeps, its spares too, until the next `start` or until somebody asks for a desktop of it.
+ */
 export const PoolScheduleEntry = z.object({
   days: z.array(z.int().min(0).max(6)).min(1).max(7).describe("0 is Sunday"),
   at: z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "must be a time as 07:45"),

@@ -7,7 +7,13 @@ import type { PoolCounts } from "../../contracts/desktop_pool.ts";
 import { type Capacity, defaultCapacity } from "../../contracts/hypervisor.ts";
 import type { App } from "../app.ts";
 import type { Change } from "../bus.ts";
-import { type Candidate, countMembers, type HypervisorCondition, type Surroundings } from "./placement.ts";
+import {
+  type Candidate,
+  conditionOf,
+  countMembers,
+  type HypervisorCondition,
+  type Surroundings,
+} from "./placement.ts";
 import { readHypervisors, readMembers } from "./store.ts";
 
 /** More stale rows than this are read as the whole pool. */
@@ -19,7 +25,7 @@ interface Pool {
   stale: Set<string> | "all";
   /** The read that is under way. */
   reading: Promise<void> | null;
-  counts: { of: PoolCounts; roomVersion: number } | null;
+  counts: { of: PoolCounts; keptFor: ReadonlySet<string>; roomVersion: number } | null;
 }
 
 export class Roster {
@@ -56,15 +62,27 @@ export class Roster {
 
   /** How many of the members are free, in use and so on. */
   async counts(desktopPoolId: string): Promise<PoolCounts> {
+    return (await this.#count(desktopPoolId)).of;
+  }
+
+  /** Whether a machine is kept for the user that could be had now. */
+  async isKeptFor(desktopPoolId: string, userId: string): Promise<boolean> {
+    return (await this.#count(desktopPoolId)).keptFor.has(userId);
+  }
+
+  async #count(desktopPoolId: string): Promise<NonNullable<Pool["counts"]>> {
     await this.members(desktopPoolId);
     const around = await this.surroundings();
     const pool = this.#pool(desktopPoolId);
     // A machine that starts anywhere may take the room of one that is off in this pool.
     const roomVersion = this.app.room.version;
-    if (pool.counts?.roomVersion !== roomVersion) {
-      pool.counts = { of: countMembers(pool.members.values(), around), roomVersion };
-    }
-    return pool.counts.of;
+    if (pool.counts?.roomVersion === roomVersion) return pool.counts;
+    const members = [...pool.members.values()];
+    const keptFor = members.flatMap((machine) => {
+      const userId = machine.keptFor?.userId ?? null;
+      return userId !== null && conditionOf(machine, around, userId) === "free" ? [userId] : [];
+    });
+    return pool.counts = { of: countMembers(members, around), keptFor: new Set(keptFor), roomVersion };
   }
 
   /** Every hypervisor's condition and the machines that jobs work on, as they are now. */

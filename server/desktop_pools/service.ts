@@ -173,7 +173,7 @@ export async function listMyDesktopPools(app: App, userId: string): Promise<MyDe
   const pools = await readPoolsOf(app.db, userId);
   return await Promise.all(pools.map(async ({ leaseId, enabled, ...pool }): Promise<MyDesktopPool> => {
     const counts = await app.broker.counts(pool.id);
-    const isFree = enabled && counts.free > 0;
+    const isFree = enabled && (counts.free > 0 || await app.broker.roster.isKeptFor(pool.id, userId));
     const availability = leaseId
       ? "yours"
       : isFree

@@ -49,13 +49,18 @@ export async function keepLost(app: App, { machine, userId }: LeaseDetail): Prom
   return true;
 }
 
-/** Returns what has been kept long enough, or for users that are gone, as its pool's policy says. */
+/** Returns what has been kept long enough, or for nothing any more, as its pool's policy says. */
 export async function returnExpired(app: App): Promise<void> {
-  const now = app.now();
-  for (const kept of await readKept(app.db)) {
-    if (kept.kept_for_user_id !== null && kept.kept_until! > now) continue;
-    await letGo(app, kept, null);
-  }
+  for (const kept of await readKept(app.db)) if (isOver(app, kept)) await letGo(app, kept, null);
+}
+
+type Kept = Awaited<ReturnType<typeof readKept>>[number];
+
+function isOver(app: App, kept: Kept): boolean {
+  if (kept.kept_for_user_id === null || kept.kept_until! <= app.now()) return true;
+  // What was on a virtual snapshot went with the power of its host.
+  const domain = app.agents.domain(kept.id, kept.hypervisor_id)?.domain;
+  return kept.virtual_snapshot === 1 && domain?.state === "shut-off";
 }
 
 /**
@@ -70,7 +75,7 @@ export async function releaseKept(app: App, machineId: string, by: Actor): Promi
   await audit(app, { actor: by, action: "machine.release", subjectId: machineId, subjectName: machine.name });
 }
 
-async function letGo(app: App, kept: Awaited<ReturnType<typeof readKept>>[number], by: Actor | null) {
+async function letGo(app: App, kept: Kept, by: Actor | null) {
   const lease = kept.lease_id === null ? undefined : await readLease(app.db, kept.lease_id);
   try {
     // The job has the machine before anybody can be given it.

@@ -308,6 +308,7 @@ export async function readKept(db: Db) {
       "machine.kept_for_user_id",
       "machine.kept_until",
       "machine.hypervisor_id",
+      "machine.virtual_snapshot",
       build.selectFrom("leases as lease").whereRef("lease.machine_id", "=", "machine.id")
         .orderBy("lease.started_at", "desc").limit(1).select("lease.id").as("lease_id"),
     ]).execute();

@@ -25,6 +25,8 @@ const checks: Check[] = [
   outdatedAgents,
   lowDisks,
   brokenDesktops,
+  fullHypervisors,
+  drained,
   failedJobs,
   expiringCertificate,
 ];
@@ -82,6 +84,30 @@ function brokenDesktops({ desktopPools }: WarningFacts): Warning[] {
       `${counts.broken} of ${counts.total} desktops in ${name} cannot be used: not populated, crashed, ` +
       `or on a hypervisor that is offline.`,
     link: `/desktop-pools/${id}`,
+  }));
+}
+
+function fullHypervisors({ desktopPools }: WarningFacts): Warning[] {
+  return desktopPools.filter(({ enabled, counts }) => enabled && counts.full > 0 && counts.free === 0).map((
+    { id, name, counts },
+  ) => ({
+    id: `desktops-full:${id}`,
+    severity: "warning",
+    message:
+      `${name} has no free desktop: ${counts.full} are off, and their hypervisors have no room for them. ` +
+      "Change the capacity of the hypervisors, or add one.",
+    link: `/desktop-pools/${id}`,
+  }));
+}
+
+function drained({ hypervisors }: WarningFacts): Warning[] {
+  return hypervisors.filter(({ drain }) => drain?.sessionsLeft === 0 && drain.runningLeft === 0).map((
+    { id, name },
+  ) => ({
+    id: `hypervisor-drained:${id}`,
+    severity: "info",
+    message: `${name} is empty: it can be worked on now. End its maintenance afterwards.`,
+    link: `/hypervisors/${id}`,
   }));
 }
 

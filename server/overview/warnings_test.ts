@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { DesktopPool } from "../../contracts/desktop_pool.ts";
-import type { Hypervisor } from "../../contracts/hypervisor.ts";
+import { type DesktopPool, DesktopPoolPolicy } from "../../contracts/desktop_pool.ts";
+import { defaultCapacity, type Hypervisor } from "../../contracts/hypervisor.ts";
 import { findWarnings, type WarningFacts } from "./warnings.ts";
 
 const GiB = 1024 ** 3;
@@ -10,13 +10,21 @@ const hypervisor = (changes: Partial<Hypervisor> = {}): Hypervisor => ({
   id: "h1",
   name: "host",
   address: "local",
+  ssh: null,
+  socketPath: "/run/kvm-vdi/agent.sock",
   state: "online",
   stateReason: null,
   stateSince: 0,
   maintenance: false,
+  drain: null,
   agentVersion: "1",
+  agentCommit: null,
   agentContract: 1,
   agentOutdated: false,
+  jobId: null,
+  displayAddress: null,
+  capacity: defaultCapacity,
+  committed: { memoryMiB: 0, vcpus: 0, running: 0 },
   facts: null,
   load: null,
   defaultNetwork: null,
@@ -26,13 +34,23 @@ const hypervisor = (changes: Partial<Hypervisor> = {}): Hypervisor => ({
   ...changes,
 });
 
-const pool = (broken: number): DesktopPool => ({
+const pool = (broken: number, counts: Partial<DesktopPool["counts"]> = {}): DesktopPool => ({
   id: "p1",
   name: "Lab",
   description: "",
   enabled: true,
-  policy: { afterUse: "keep", returnAfterMinutes: 5, userPower: true },
-  counts: { total: 10, free: 10 - broken, inUse: 0, starting: 0, maintenance: 0, broken },
+  policy: DesktopPoolPolicy.parse({}),
+  counts: {
+    total: 10,
+    free: 10 - broken,
+    inUse: 0,
+    spares: 0,
+    starting: 0,
+    maintenance: 0,
+    full: 0,
+    broken,
+    ...counts,
+  },
   entitledUsers: 0,
   createdAt: 0,
 });
@@ -96,4 +114,12 @@ Deno.test("findWarnings() judges free space by share and by size", () => {
   assert.deepEqual(disk(15, 1000), ["danger disk-low:h1:/images"]);
   assert.deepEqual(disk(15, 200), ["warning disk-low:h1:/images"]);
   assert.deepEqual(disk(1, 10), ["danger disk-low:h1:/images"]);
+});
+
+Deno.test("findWarnings() tells of pools that only lack room, and of hypervisors that are empty", () => {
+  assert.deepEqual(warn({ desktopPools: [pool(0, { free: 0, full: 3 })] }), ["warning desktops-full:p1"]);
+  assert.deepEqual(warn({ desktopPools: [pool(0, { free: 1, full: 3 })] }), []);
+  const drain = { mode: "wait" as const, since: 0, endsAt: null, sessionsLeft: 0, runningLeft: 0 };
+  assert.deepEqual(warn({ hypervisors: [hypervisor({ drain })] }), ["info hypervisor-drained:h1"]);
+  assert.deepEqual(warn({ hypervisors: [hypervisor({ drain: { ...drain, runningLeft: 1 } })] }), []);
 });

@@ -106,6 +106,8 @@ Deno.test("a blip moves nobody; who has lost the hypervisor gets another desktop
   assert.ok(others.every((one) => one.machine?.id !== lost.machine?.id), "nobody else gets it");
   assert.equal((await open(stand, user)).id, elsewhere.id, "who holds a desktop keeps it");
   await user.call("endMyDesktop", { id: elsewhere.id });
+  const { items: [offer] } = await user.call("listMyDesktopPools");
+  assert.equal(offer?.availability, "ready");
   const again = await open(stand, user);
   assert.equal(again.machine?.id, lost.machine?.id);
   assert.equal(again.state, "ready");
@@ -285,4 +287,26 @@ Deno.test("with the hypervisor of his data disk offline a user gets a desktop wi
   const elsewhere = await untilReady(user, await open(stand, user));
   assert.notEqual(elsewhere.machine!.id, first.machine!.id);
   assert.match(elsewhere.error?.message ?? "", /Your data disk is not there/);
+});
+
+Deno.test("what was lost with a virtual snapshot is kept only as long as its machine runs", async () => {
+  await using stand = await startTwoHypervisors();
+  for (const { id } of [...stand.machines.one, ...stand.machines.two]) {
+    await stand.admin.call("updateMachine", { id, body: { virtualSnapshot: true } });
+  }
+  const [user] = stand.users as [LabUser];
+  const lost = await untilReady(user, await open(stand, user));
+  const place = await placeOf(stand, lost);
+  await lose(stand, place);
+  stand.clock.now += 30_000;
+  await open(stand, user);
+  place.agent.comeBack();
+  await untilState(stand, place.id, "online");
+  await stand.board.app.leases.sweep();
+  assert.equal((await machineOf(stand, lost)).keptFor?.userId, user.userId);
+  place.agent.change(lost.machine!.id, { state: "shut-off", virtualSnapshot: false, guestAgent: false });
+  await eventually("it is let go", async () => {
+    await stand.board.app.leases.sweep();
+    return (await machineOf(stand, lost)).keptFor === null;
+  }, soon);
 });

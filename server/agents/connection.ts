@@ -136,7 +136,7 @@ export class AgentConnection {
     // Where only a person can help there is no need to look like an attack to the host meanwhile.
     const isRefused = error instanceof SshFailure && error.about !== "address";
     // Spread, so that many hypervisors lost at once do not come back at once.
-    return (isRefused ? 2 * delays.at(-1)! : delayMs) * (0.8 + 0.4 * Math.random());
+    return (isRefused ? delays.at(-1)! : delayMs) * (0.7 + 0.3 * Math.random());
   }
 
   /** One connection from its beginning to its end; always throws in the end, with the reason. */

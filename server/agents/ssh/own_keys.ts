@@ -60,7 +60,8 @@ export class OwnKeys {
   /** What an admin does on a host that does not let the dashboard in. */
   remedy(username: string): string {
     const [key] = this.list();
-    return `Add this line to the file .ssh/authorized_keys of ${username} on the host: ${key!.publicKey}`;
+    return `Add this line to the file .ssh/authorized_keys of ${username} on the host: ` +
+      `restrict,port-forwarding ${key!.publicKey}`;
   }
 
   async #read(algorithm: Algorithm): Promise<void> {

@@ -155,6 +155,19 @@ export class Virsh {
     await this.#on("detach-device", id, ["--file", "/dev/stdin", "--live"], { what, stdin: xml, signal });
   }
 
+  /**
+   * Has the guest write everything to its disks that it holds in memory, through its agent.
+   * @throws {AppError} also when the guest has no agent; it goes on as if nothing had been asked.
+   */
+  async flushGuest(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const what = `have the guest of domain ${id} write its files`;
+    try {
+      await this.#on("domfsfreeze", id, [], { what, signal, timeoutMs: 15_000 });
+    } finally {
+      await this.#on("domfsthaw", id, [], { what, timeoutMs: 15_000 });
+    }
+  }
+
   /** Grows the disk `target` of a running domain; the guest is told. */
   async blockResize(
     id: string,

@@ -141,6 +141,7 @@ async function unplug(
 ): Promise<string> {
   const element = attachedDataDisk(live);
   if (element === null) return live;
+  await flush(host, id, signal);
   await host.virsh.detachDevice(id, element, { signal });
   for (const deadline = Date.now() + unplugTimeoutMs; Date.now() < deadline;) {
     const xml = await host.virsh.dumpXml(id, { signal });
@@ -152,4 +153,17 @@ async function unplug(
     `Detach the data disk of ${name}: its guest does not let go of it. Close what uses the disk, or shut the ` +
       "machine down first.",
   );
+}
+
+/** What the user saved a moment ago may still be in the guest's memory. */
+async function flush(host: Host, id: string, signal?: AbortSignal): Promise<void> {
+  if (!host.domains.get(id)?.guestAgent) return;
+  try {
+    await host.virsh.flushGuest(id, { signal });
+  } catch (error) {
+    host.log.warn(
+      { err: error, machineId: id },
+      "the guest did not write its files before its data disk goes",
+    );
+  }
 }

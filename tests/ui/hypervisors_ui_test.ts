@@ -7,6 +7,7 @@ import { assertAccessible } from "../support/axe.ts";
 import { startBrowser, type TestBrowser } from "../support/browser.ts";
 import { hostPassword } from "../support/ui_hypervisors_api.ts";
 import { openUi, requestsOf } from "../support/ui_page.ts";
+import { largeWorld } from "../support/ui_world.ts";
 import { hostKeyOf, idOf } from "../support/ui_world_parts.ts";
 
 let browser: TestBrowser;
@@ -261,12 +262,17 @@ Deno.test("existing domains are imported in the role that was chosen for each", 
 });
 
 Deno.test("an operator sees hypervisors but is offered nothing that only admins may do", async () => {
-  await using it = await open("/hypervisors");
-  it.server.world.users[0]!.role = "operator";
-  await it.page.reload();
-  await row(it.page, "hv-1").waitFor();
-  assert.equal(await it.page.getByRole("link", { name: "Add hypervisor" }).count(), 0);
-  assert.equal(await it.page.getByRole("button", { name: /Actions for hv-/ }).count(), 0);
+  const world = largeWorld();
+  world.users[0] = { ...world.users[0]!, role: "operator" };
+  await using it = await open("/hypervisors", { world });
+  const { page } = it;
+  await row(page, "hv-1").waitFor();
+  assert.equal(await page.getByRole("link", { name: "Add hypervisor" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: /Actions for hv-/ }).count(), 0);
+  await page.goto(`${it.server.url}${hv2}?tab=settings`);
+  await page.getByText("Only administrators can change this.").first().waitFor();
+  await page.getByText(hostKeyOf(2).fingerprint).waitFor();
+  assert.equal(await button(page, "Read host key again").count(), 0);
 });
 
 const states: [what: string, path: string, act?: (page: Page) => Promise<void>][] = [

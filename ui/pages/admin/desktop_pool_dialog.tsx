@@ -57,10 +57,10 @@ export function DesktopPoolDialog({ pool, onClose, onSaved }: Props) {
       fields={[...ownFields, ...Object.keys(errors).filter((path) => path.startsWith("policy.schedule."))]}
     >
       <NameFields {...parts} />
-      <FormSection title="Sessions" titleElement="h3">
+      <FormSection title="Sessions" titleElement="h2">
         <SessionFields {...parts} />
       </FormSection>
-      <FormSection title="Ready before anybody comes" titleElement="h3">
+      <FormSection title="Ready before anybody comes" titleElement="h2">
         <TextField
           id="pool-spares"
           label="Warm spares"
@@ -81,7 +81,7 @@ export function DesktopPoolDialog({ pool, onClose, onSaved }: Props) {
           />
         </div>
       </FormSection>
-      <FormSection title="Personal files" titleElement="h3">
+      <FormSection title="Personal files" titleElement="h2">
         <DataDiskFields {...parts} />
       </FormSection>
     </FormDialog>

@@ -6,6 +6,7 @@ import { CopyBlock } from "../../components/copy_block.tsx";
 import { Facts } from "../../components/facts.tsx";
 import { InlineProblem } from "../../components/problem.tsx";
 import { useAction } from "../../stores/action.ts";
+import { isAdmin } from "../../stores/session.ts";
 import { toast } from "../../stores/toasts.ts";
 import { saveHypervisor } from "./hypervisor_actions.ts";
 
@@ -63,16 +64,18 @@ export function HostKeyCheck({ hypervisor }: { hypervisor: Hypervisor }) {
           Fingerprint: <Fingerprint text={ssh.hostKey.fingerprint} />,
         }}
       />
-      <div>
-        <Button
-          variant="secondary"
-          isLoading={read.busy}
-          isDisabled={read.busy}
-          onClick={() => void read.run()}
-        >
-          Read host key again
-        </Button>
-      </div>
+      {isAdmin.value && (
+        <div>
+          <Button
+            variant="secondary"
+            isLoading={read.busy}
+            isDisabled={read.busy}
+            onClick={() => void read.run()}
+          >
+            Read host key again
+          </Button>
+        </div>
+      )}
       {read.error ? <InlineProblem title="The host key could not be read" error={read.error} /> : null}
       {found && same && (
         <Alert

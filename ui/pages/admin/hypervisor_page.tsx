@@ -75,8 +75,8 @@ function Shown({ hypervisor, view }: { hypervisor: Hypervisor; view: View }) {
   const [dialog, setDialog] = useState<HypervisorDialog | null>(null);
   // On a narrow screen the tabs scroll, and the current one may be out of sight.
   useEffect(() => {
-    const tab = document.querySelector(".kv-tabs .pf-m-current");
-    tab?.scrollIntoView({ inline: "nearest", block: "nearest" });
+    const tab = document.querySelector<HTMLElement>(".kv-tabs .pf-m-current");
+    if (tab?.parentElement) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft;
   }, [view]);
   return (
     <>

@@ -45,7 +45,10 @@ export function explainFailure(
     );
   }
   if (level === "client-timeout") {
-    return fail(`${host} answers, but not as an SSH server does (10 s). Is this the port of sshd?`);
+    return fail(
+      `${host} takes connections, but does not answer as an SSH server does. Is the host frozen or overloaded, or ` +
+        "is this not the port of its sshd?",
+    );
   }
   if (code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "ENODATA") {
     return fail(

@@ -123,7 +123,6 @@ function FilterSelect({ filter, value }: { filter: Filter; value: string }) {
           ref={ref}
           isExpanded={open}
           onClick={() => setOpen(!open)}
-          aria-label={filter.title}
         >
           {chosen ? `${filter.title}: ${chosen.text}` : filter.title}
         </MenuToggle>

@@ -65,7 +65,7 @@ class EnrolStand implements AsyncDisposable {
 
   /** Nothing but the account's own files may be left. */
   leftovers = (username: string): Promise<string> =>
-    this.host.sh(`find /home/${username} /tmp /var/tmp -name '.kvm-vdi-*' -user ${username}`);
+    this.host.sh(`find /home/${username} /tmp /var/tmp -maxdepth 1 -name '.kvm-vdi-*' -user ${username}`);
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.board[Symbol.asyncDispose]();

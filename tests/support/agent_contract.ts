@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Agent, agentContract, type AgentOperation, type MachineSpec } from "../../contracts/agent.ts";
 import type { ErrorCode } from "../../contracts/errors.ts";
 import { AgentEvents } from "./agent_events.ts";
+import { testImageContract } from "./agent_image_contract.ts";
 
 /** What the contract's tests need of an agent, real or fake. */
 export interface ContractSubject extends AsyncDisposable {
@@ -27,6 +28,7 @@ const refused = (code: ErrorCode, text = /./) => (error: unknown) => {
 
 /** Defines the tests that every implementation of `Agent` passes, each as `<name>: ...`. */
 export function testAgentContract(name: string, start: () => Promise<ContractSubject>): void {
+  testImageContract(name, start);
   const test = (what: string, body: (subject: ContractSubject, events: AgentEvents) => Promise<void>) =>
     Deno.test(`${name}: ${what}`, async () => {
       await using subject = await start();

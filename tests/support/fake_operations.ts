@@ -152,7 +152,8 @@ export class FakeOperations {
     const base = basePath ?? this.#baseOf(initialId);
     const { files } = this.agent;
     if (!files.has(base)) {
-      throw new AppError("conflict", `Populate: ${base} is missing. Restore the file.`);
+      const code = basePath === null ? "conflict" : "not_found";
+      throw new AppError(code, `Populate: there is no file ${base} on this hypervisor. Restore it.`);
     }
     for (const link of files.chain(base)) files.requireQuiet(link, "Populate");
     const { virtualBytes } = headerOf(files.require(base));
@@ -226,7 +227,7 @@ export class FakeOperations {
       throw new AppError("conflict", `Resize the disk of ${domain.name}: it has no disk image.`);
     }
     if (bytes < headerOf(files.require(disk.path)).virtualBytes) {
-      throw new AppError("invalid", `Resize the disk of ${domain.name}: a disk can only grow.`);
+      throw new AppError("invalid", `Resize the disk of ${domain.name}: a disk never shrinks.`);
     }
     if (files.basedOn(disk.path).length > 0) {
       throw new AppError("conflict", `Resize the disk of ${domain.name}: machines are based on its image.`);

@@ -12,7 +12,7 @@ class FakeReceiver {
   readonly done = Promise.withResolvers<Uint8Array>();
   readonly direct: Receiving["direct"];
 
-  constructor(readonly bytes: number, direct: boolean) {
+  constructor(readonly bytes: number, readonly sha256: string | null, direct: boolean) {
     const secret = crypto.randomUUID();
     this.direct = direct ? { port: ++lastPort, certificate: `fake ${secret}`, token: secret } : null;
     if (this.direct) listeners.set(this.direct.port, this);
@@ -26,7 +26,14 @@ class FakeReceiver {
     all.set(this.received);
     all.set(piece, from);
     this.received = all;
-    if (all.length >= this.bytes) this.done.resolve(all);
+    if (all.length < this.bytes) return;
+    try {
+      if (this.sha256 !== null) requireSha256(all, this.sha256);
+      this.done.resolve(all);
+    } catch (error) {
+      this.done.reject(error);
+      throw error;
+    }
   }
 
   close(): void {
@@ -85,14 +92,13 @@ export class FakeTransfers {
     const { files, imageDir } = this.agent;
     const path = targetPath(imageDir, input.to);
     if (files.has(path)) throw new AppError("conflict", `Create ${path}: the file exists.`);
-    const receiver = new FakeReceiver(input.bytes, input.direct);
+    const receiver = new FakeReceiver(input.bytes, input.sha256, input.direct);
     this.#receivers.set(run.jobId, receiver);
     run.report({ stage: "Waiting for the image", done: 0, total: input.bytes, unit: "bytes" });
     const abort = () => receiver.done.reject(run.signal.reason);
     run.signal.addEventListener("abort", abort, { once: true });
     try {
       const content = await receiver.done.promise;
-      if (input.sha256 !== null) requireSha256(content, input.sha256);
       files.put(path, content, input.allocatedBytes);
       return files.result(path, true);
     } finally {

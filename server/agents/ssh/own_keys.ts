@@ -16,6 +16,7 @@ interface StoredKey {
 
 export class OwnKeys {
   #keys = new Map<Algorithm, StoredKey>();
+  #making = new Map<Algorithm, Promise<OwnKey>>();
 
   private constructor(private readonly folder: string, private readonly comment: string) {}
 
@@ -32,19 +33,22 @@ export class OwnKeys {
     return algorithms.flatMap((algorithm) => this.#keys.get(algorithm)?.own ?? []);
   }
 
-  /** Makes a key of this kind, unless there is one. */
-  async create(algorithm: Algorithm): Promise<OwnKey> {
+  /** Makes a key of this kind, unless there is one: a key that hypervisors know already is never replaced. */
+  create(algorithm: Algorithm): Promise<OwnKey> {
     const known = this.#keys.get(algorithm);
-    if (known) return known.own;
+    if (known) return Promise.resolve(known.own);
+    const making = this.#making.get(algorithm) ??
+      this.#make(algorithm).finally(() => this.#making.delete(algorithm));
+    this.#making.set(algorithm, making);
+    return making;
+  }
+
+  async #make(algorithm: Algorithm): Promise<OwnKey> {
     const path = this.#path(algorithm);
-    const text = await makePrivateKey(algorithm, this.comment);
-    // Whole or not at all; a key that hypervisors know already is never replaced.
+    // Whole or not at all.
     const partial = `${path}.partial`;
-    await Deno.writeTextFile(partial, text, { mode: 0o600 });
-    await Deno.link(partial, path).catch((error) => {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    });
-    await Deno.remove(partial);
+    await Deno.writeTextFile(partial, await makePrivateKey(algorithm, this.comment), { mode: 0o600 });
+    await Deno.rename(partial, path);
     await this.#read(algorithm);
     return this.#keys.get(algorithm)!.own;
   }

@@ -30,7 +30,8 @@ Deno.test("OwnKeys.open() makes an ed25519 key once, for its owner only, as Open
 Deno.test("OwnKeys.create() makes an RSA key besides, and never a second one", () =>
   withFolder(async (folder) => {
     const keys = await OwnKeys.open(folder, "vdi");
-    const rsa = await keys.create("rsa");
+    const [rsa, again] = await Promise.all([keys.create("rsa"), keys.create("rsa")]);
+    assert.deepEqual(rsa, again, "two at once get the same");
     assert.match(rsa.publicKey, /^ssh-rsa /);
     assert.deepEqual(await keys.create("rsa"), rsa);
     assert.deepEqual(keys.list().map(({ algorithm }) => algorithm), ["ed25519", "rsa"]);

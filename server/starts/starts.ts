@@ -21,6 +21,9 @@ export interface StartOptions {
 /** Places are told to the first so many; all of a mass start would be too much. */
 const toldPlaces = 50;
 
+/** How long a hypervisor may be away before those who wait for it are told so. */
+const patienceMs = 20_000;
+
 interface Waiter {
   begin(): void;
   fail(error: unknown): void;
@@ -33,6 +36,8 @@ export class Starts {
   #waiters = new Map<string, Waiter>();
   /** Of machines that boot: ends the holding of the slot. */
   #booting = new Map<string, () => void>();
+  /** Hypervisors that are away, while somebody waits for them. */
+  #impatience = new Map<string, ReturnType<typeof setTimeout>>();
   #stopped = new AbortController();
   #unlisten: () => void;
 
@@ -54,6 +59,7 @@ export class Starts {
     this.#stopped.abort(new DOMException("The dashboard is shutting down.", "AbortError"));
     this.#unlisten();
     this.guestAgents.close();
+    for (const timer of this.#impatience.values()) clearTimeout(timer);
     for (const release of [...this.#booting.values()]) release();
   }
 
@@ -148,19 +154,15 @@ export class Starts {
     return queue;
   }
 
-  /** Lets begin whoever may now; nobody waits for a hypervisor that is gone. */
+  /** Lets begin whoever may now. */
   #advance(hypervisorId: string): void {
     const queue = this.#queues.get(hypervisorId);
     if (!queue || queue.isIdle || this.#stopped.signal.aborted) return;
     const { usable, load } = this.app.agents.status(hypervisorId);
+    if (!usable) return this.#beImpatient(hypervisorId);
+    clearTimeout(this.#impatience.get(hypervisorId));
+    this.#impatience.delete(hypervisorId);
     const before = queue.inOrder();
-    if (!usable) {
-      for (const id of before) {
-        queue.leave(id);
-        this.#waiters.get(id)?.fail(this.#unavailable(hypervisorId));
-      }
-      return this.#tell(before);
-    }
     const capacity = this.app.broker.roster.capacityOf(hypervisorId);
     const taken = queue.take({
       maxStarting: capacity.maxStarting,
@@ -169,6 +171,22 @@ export class Starts {
     });
     for (const id of taken) this.#waiters.get(id)?.begin();
     if (taken.length > 0 && before.length > 1) this.#tell(before);
+  }
+
+  /** A connection that is away for a moment is waited for, a hypervisor that is gone is not. */
+  #beImpatient(hypervisorId: string): void {
+    if (this.#impatience.has(hypervisorId)) return;
+    const giveUp = () => {
+      this.#impatience.delete(hypervisorId);
+      const queue = this.#queueOf(hypervisorId);
+      const waiting = queue.inOrder();
+      for (const id of waiting) {
+        queue.leave(id);
+        this.#waiters.get(id)?.fail(this.#unavailable(hypervisorId));
+      }
+      this.#tell(waiting);
+    };
+    this.#impatience.set(hypervisorId, setTimeout(giveUp, patienceMs));
   }
 
   #unavailable(hypervisorId: string): unknown {
@@ -194,8 +212,7 @@ export class Starts {
         "no_capacity",
         `${machine.name} was not started: ${hypervisor.name} has no room for it, ${
           shortageOf(size, hypervisor)
-        }. ` +
-          "Shut something down there, or change the hypervisor's capacity.",
+        }. Shut something down there, or change the hypervisor's capacity.`,
       );
     }
     if (then === "and take it") room.promise(machine.id, machine.hypervisor_id, size, "start");

@@ -310,3 +310,33 @@ Deno.test("what was lost with a virtual snapshot is kept only as long as its mac
     return (await machineOf(stand, lost)).keptFor === null;
   }, soon);
 });
+
+Deno.test("a mass start outlives a connection that is away for a moment; what has no room fails with the reason", async () => {
+  const bootTimes = { withAgentMs: 60_000, withoutAgentMs: 60_000, secondMs: 1_000 };
+  await using stand = await startTwoHypervisors({ machines: 4, agent: { bootMs: null }, bootTimes });
+  const { one } = stand.machines;
+  const isUp = ({ id }: { id: string }) => stand.one.domains.get(id)?.state === "running";
+  await stand.admin.call("updateHypervisor", {
+    id: stand.ids.one,
+    body: { capacity: { maxStarting: 1, maxRunning: 3 } },
+  });
+  const { job } = await stand.admin.call("bulkMachines", {
+    body: { ids: one.map(({ id }) => id), action: "start" },
+  });
+  await eventually(
+    "one is up",
+    () => one.some(({ id }) => stand.one.domains.get(id)?.state === "running"),
+    soon,
+  );
+  stand.one.goOffline();
+  await untilState(stand, stand.ids.one, "offline");
+  assert.equal(one.filter(isUp).length, 1);
+  stand.one.comeBack();
+  for (const count of [2, 3]) {
+    await eventually(`${count} are up`, () => one.filter(isUp).length === count, soon);
+    for (const { id } of one.filter(isUp)) stand.one.change(id, { guestAgent: true });
+  }
+  const ended = await stand.board.app.jobs.ended(job.id);
+  assert.equal(ended.items.filter(({ ok }) => ok).length, 3);
+  assert.match(ended.items.find(({ ok }) => !ok)?.message ?? "", /has no room for it, 3 machines run there/);
+});

@@ -1,10 +1,11 @@
 /** The dashboard with a real agent on real libvirt: what an admin does first, and an agent that is killed. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { run } from "../../lib/process.ts";
 import { SocketAgent } from "../../server/agents/socket_agent.ts";
 import { startTestDashboard, type TestDashboard } from "../support/dashboard.ts";
 import { TestHypervisor } from "../support/hypervisor.ts";
-import { DashboardStand } from "../support/machines_stand.ts";
+import { DashboardStand, refused } from "../support/machines_stand.ts";
 
 const demoGuest = new URL("../../scripts/demo_guest", import.meta.url).pathname;
 const prefix = "t-dash-";
@@ -94,16 +95,34 @@ Deno.test("on libvirt: source, initial, clones, a boot, an agent that is killed,
   const missed = await stand.until(vdis[2]!.id, "was missed", ({ state }) => state === "unknown");
   assert.match(missed.stateReason ?? "", /missing on the hypervisor/);
 
-  // A new version of the image makes the clones outdated until they are populated.
+  // A new version lies beside the old one until it is published; what is missing waits.
   assert.equal((await stand.ended((await api.call("copyDisk", { id: initial!.id })).job)).state, "succeeded");
-  assert.equal((await stand.machine(desk!.id)).outdated, true);
-  const populated = await stand.ended((await api.call("populate", { id: initial!.id, body: {} })).job);
-  assert.deepEqual(populated.items.map(({ name, ok }) => [name, ok]).sort(), [
-    [`${tag}-1`, true],
-    [`${tag}-2`, true],
-    [`${tag}-3`, false],
+  assert.partialDeepStrictEqual(await stand.machine(desk!.id), {
+    outdated: false,
+    imageVersion: { number: 1 },
+  });
+  const { image: { versions: [draft] } } = await api.call("getImage", { id: initial!.id });
+  assert.equal(draft?.state, "draft");
+  const published = await stand.ended((await api.call("publishVersion", { id: draft.id })).job);
+  assert.equal(published.state, "succeeded", published.error?.message);
+  assert.partialDeepStrictEqual(await stand.machine(desk!.id), {
+    outdated: false,
+    imageVersion: { number: 2 },
+  });
+  const { image } = await api.call("getImage", { id: initial!.id });
+  assert.deepEqual(image.rollout?.waiting.map(({ name, reason }) => [name, reason]), [
+    [`${tag}-3`, "its domain is missing on the hypervisor"],
   ]);
-  assert.equal((await stand.machine(desk!.id)).outdated, false);
+  const [copy] = image.versions[0]!.copies;
+  assert.equal((await Deno.stat(copy!.path)).mode! & 0o777, 0o444, "it is final");
+  assert.equal(
+    createHash("sha256").update(await Deno.readFile(copy!.path)).digest("hex"),
+    image.versions[0]!.sha256,
+  );
+  await assert.rejects(
+    api.call("powerMachine", { id: initial!.id, body: { action: "start" } }),
+    refused("conflict", /version 2 of its image is sealed/),
+  );
 
   const ids = [source.id, initial!.id, ...vdis.map(({ id }) => id)];
   const { job } = await api.call("bulkMachines", { body: { ids, action: "delete" } });

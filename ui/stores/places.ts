@@ -10,6 +10,8 @@ import { isStaff } from "./session.ts";
 
 export const hypervisors = signal<Hypervisor[]>([]);
 export const desktopPools = signal<DesktopPool[]>([]);
+/** Whether the lists have been read: an empty one then means that there are none. */
+export const placesLoaded = signal(false);
 
 const upsert = <T extends { id: string }>(list: T[], item: T) =>
   list.some((other) => other.id === item.id)
@@ -26,6 +28,7 @@ export async function loadPlaces(): Promise<void> {
     ]);
     hypervisors.value = hosts.items;
     desktopPools.value = pools.items;
+    placesLoaded.value = true;
   } catch (error) {
     toastError("Hypervisors and desktop pools could not be loaded", error);
   }

@@ -79,6 +79,10 @@ export function DesktopPoolDialog({ pool, onClose, onSaved }: Props) {
             onChange={(schedule) => parts.set({ schedule })}
             errors={scheduleErrors(errors)}
           />
+          <small className="kv-quiet">
+            Once idle ones are shut down, the pool sleeps, its spares too, until the next start or until
+            somebody opens a desktop.
+          </small>
         </div>
       </FormSection>
       <FormSection title="Personal files" titleElement="h2">

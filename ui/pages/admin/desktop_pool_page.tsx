@@ -168,11 +168,7 @@ function StateCard({ pool }: { pool: DesktopPoolDetail }) {
               "After use": `the machine is ${afterUse[policy.afterUse]}`,
               "Session ends": `${plural(policy.returnAfterMinutes, "minute")} after the last sign of life`,
               Power: policy.userPower ? "users may reboot and power off" : "not for users",
-              "Warm spares": policy.spares === 0
-                ? "none"
-                : `${policy.spares.toLocaleString("en")}, of which ${
-                  pool.counts.spares.toLocaleString("en")
-                } run`,
+              "Warm spares": policy.spares === 0 ? "none" : sparesWords(pool),
               Schedule: policy.schedule.length === 0 ? "none" : <ScheduleList entries={policy.schedule} />,
               "Data disk": dataDiskWords(policy.dataDisk),
             }}
@@ -182,6 +178,9 @@ function StateCard({ pool }: { pool: DesktopPoolDetail }) {
     </Card>
   );
 }
+
+const sparesWords = ({ policy, counts }: DesktopPoolDetail) =>
+  `${policy.spares.toLocaleString("en")} wanted; ${counts.spares.toLocaleString("en")} free desktops run now`;
 
 function ScheduleList({ entries }: { entries: PoolScheduleEntry[] }) {
   return (

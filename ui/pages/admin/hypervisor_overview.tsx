@@ -1,5 +1,4 @@
 import { Card, CardBody, CardTitle, Content, Grid, GridItem } from "@patternfly/react-core";
-import type { z } from "zod";
 import type { HostFacts, Hypervisor } from "../../../contracts/hypervisor.ts";
 import { Facts } from "../../components/facts.tsx";
 import { Meter } from "../../components/meter.tsx";
@@ -99,6 +98,12 @@ function addressOf({ ssh, socketPath }: Hypervisor): string {
   return `${ssh.username}@${ssh.address}${ssh.port === 22 ? "" : `, port ${ssh.port}`}`;
 }
 
+const serviceTexts: Record<HostFacts["serviceManager"], string> = {
+  systemd: "systemd, also after a restart of the host",
+  dashboard: "the dashboard on this host",
+  none: "nobody: start the agent yourself after a restart of the host",
+};
+
 function FactsCard({ hypervisor }: Props) {
   const { facts, agentVersion, agentCommit, agentOutdated } = hypervisor;
   const agent = agentVersion
@@ -117,11 +122,7 @@ function FactsCard({ hypervisor }: Props) {
             libvirt: facts?.libvirtVersion ?? null,
             QEMU: facts?.qemuVersion ?? null,
             Agent: agentOutdated ? `${agent}, out of date` : agent,
-            "Started by": facts
-              ? facts.serviceManager === "systemd"
-                ? "systemd, also after a restart of the host"
-                : "nobody: start the agent yourself after a restart of the host"
-              : null,
+            "Started by": facts && serviceTexts[facts.serviceManager],
             Displays: hypervisor.displayAddress
               ? `native viewers connect to ${hypervisor.displayAddress}`
               : "through the gateway",
@@ -138,7 +139,7 @@ function FactsCard({ hypervisor }: Props) {
   );
 }
 
-const kvmTexts: Record<z.infer<typeof HostFacts>["kvm"]["state"], string> = {
+const kvmTexts: Record<HostFacts["kvm"]["state"], string> = {
   works: "works",
   broken: "is there but does not work: guests are emulated, which is slow",
   absent: "is absent: guests are emulated, which is slow",

@@ -15,7 +15,7 @@ import { formatBytes, formatMiB, plural } from "../../format.ts";
 import { now } from "../../stores/clock.ts";
 import { openJobs, overview } from "../../stores/live.ts";
 import { useEvents, useLoad } from "../../stores/load.ts";
-import { desktopPools, hypervisors } from "../../stores/places.ts";
+import { desktopPools, hypervisors, placesLoaded } from "../../stores/places.ts";
 import { isFirstDesktopDone } from "./first_desktop.ts";
 import { FirstDesktopGuide } from "./first_desktop_guide.tsx";
 import { HypervisorLabels } from "./hypervisor_labels.tsx";
@@ -123,6 +123,11 @@ function HypervisorsCard() {
   const sorted = [...hypervisors.value].sort((a, b) => rankOf(a) - rankOf(b) || a.name.localeCompare(b.name));
   return (
     <SectionCard title="Hypervisors" href="/hypervisors">
+      {placesLoaded.value && sorted.length === 0 && (
+        <Content component="p">
+          No hypervisor yet: nothing can run. <a href="/hypervisors/new">Add a hypervisor</a>
+        </Content>
+      )}
       {sorted.slice(0, shownHypervisors).map((one) => <HypervisorLine key={one.id} hypervisor={one} />)}
       {sorted.length > shownHypervisors && (
         <a href="/hypervisors">All {sorted.length.toLocaleString("en")} hypervisors</a>

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { sql } from "kysely";
 import { migrations } from "../../migrations/index.ts";
+import { hypervisorRow } from "../../tests/support/rows.ts";
 import { migrate } from "./migrate.ts";
 import { escapeLike, isForeignKeyViolation, isUniqueViolation, openDatabase } from "./open.ts";
 import type { Db } from "./schema.ts";
@@ -15,15 +16,7 @@ async function withDatabase(work: (db: Db) => Promise<void>) {
   }
 }
 
-const hypervisor = (name: string, socketPath: string) => ({
-  id: crypto.randomUUID(),
-  name,
-  name_key: name.toLowerCase(),
-  socket_path: socketPath,
-  maintenance: 0 as const,
-  default_network: null,
-  created_at: 0,
-});
+const hypervisor = (name: string, socketPath: string) => hypervisorRow(name, { socket_path: socketPath });
 
 Deno.test("isUniqueViolation() tells which constraint was violated", () =>
   withDatabase(async (db) => {

@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
 import { startTestDashboard } from "../../tests/support/dashboard.ts";
+import { hypervisorRow } from "../../tests/support/rows.ts";
 
 Deno.test("search finds users, desktop pools and machines by name and MAC, beginnings first", async () => {
   await using test = await startTestDashboard();
   const { app, admin } = test;
   const hypervisorId = crypto.randomUUID();
   const at = { created_at: 0, updated_at: 0 };
-  await app.db.insertInto("hypervisors").values({
-    id: hypervisorId,
-    name: "rack-lab",
-    name_key: "rack-lab",
-    socket_path: "/fake/none.sock",
-    maintenance: 0,
-    default_network: null,
-    created_at: 0,
-  }).execute();
+  await app.db.insertInto("hypervisors").values(hypervisorRow("rack-lab", { id: hypervisorId })).execute();
   const machine = (name: string, mac: string) => ({
     id: crypto.randomUUID(),
     name,

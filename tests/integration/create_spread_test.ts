@@ -50,7 +50,7 @@ Deno.test("new vdi machines are spread by what hypervisors can run, with one cou
     hypervisorIds,
     populate: true,
   });
-  assert.equal(job.state, "succeeded", job.error?.message);
+  assert.equal(job.state, "succeeded", job.error?.message ?? "");
   assert.equal(job.items.length, 9);
   assert.deepEqual(machines.map(({ name }) => name), Array.from({ length: 9 }, (_, n) => `lab-0${n + 1}`));
   const on = (id: string) => machines.filter(({ hypervisorId }) => hypervisorId === id).length;

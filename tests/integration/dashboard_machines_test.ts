@@ -233,7 +233,7 @@ Deno.test("copying the disk refuses a source or initial that is on, and leaves c
   const { image: { versions: [newest] } } = await stand.api.call("getImage", { id: initial.id });
   const { job } = await stand.api.call("publishVersion", { id: newest!.id });
   const ended = await stand.ended(job);
-  assert.equal(ended.state, "succeeded", ended.error?.message);
+  assert.equal(ended.state, "succeeded", ended.error?.message ?? "");
   assert.deepEqual(ended.items.map(({ name, ok }) => [name, ok]), [["lab-1", true]]);
   assert.partialDeepStrictEqual(await stand.machine(vdi!.id), {
     outdated: false,

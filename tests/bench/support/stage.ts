@@ -9,6 +9,7 @@ import type { Db } from "../../../server/db/schema.ts";
 import { Sessions } from "../../../server/users/sessions.ts";
 import { insertUser, userRow } from "../../../server/users/store.ts";
 import { imageDir, macOf } from "../../support/fake_domain.ts";
+import { hypervisorRow } from "../../support/rows.ts";
 import type { AgentPlan } from "./agents_process.ts";
 
 export interface StageOptions {
@@ -144,29 +145,9 @@ async function fillMachines(db: Db, dir: string, options: StageOptions) {
   for (let h = 0; h < hypervisors; h++) {
     const hypervisorId = crypto.randomUUID();
     const socketPath = join(dir, `hv${h}.sock`);
-    await db.insertInto("hypervisors").values({
-      id: hypervisorId,
-      name: `hv${h}`,
-      name_key: `hv${h}`,
-      socket_path: socketPath,
-      ssh_address: null,
-      ssh_port: null,
-      ssh_username: null,
-      ssh_host_key: null,
-      enrolled_at: null,
-      maintenance: 0,
-      drain_mode: null,
-      drain_since: null,
-      drain_ends_at: null,
-      default_network: null,
-      display_address: null,
-      memory_overcommit: 1,
-      cpu_overcommit: 8,
-      max_running: null,
-      max_starting: 4,
-      start_cpu_percent: 90,
-      created_at: now,
-    }).execute();
+    await db.insertInto("hypervisors").values(
+      hypervisorRow(`hv${h}`, { id: hypervisorId, socket_path: socketPath, created_at: now }),
+    ).execute();
     const initialId = crypto.randomUUID();
     const image = `${imageDir}/initial-${h}.qcow2`;
     const row = (id: string, name: string, role: Role) => ({

@@ -1,5 +1,5 @@
 /** The source's disk becomes a version of an initial on another hypervisor. */
-import type { ImageResult, ImageTarget } from "../../contracts/agent.ts";
+import type { Agent, ImageResult, ImageTarget } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
 import type { App } from "../app.ts";
 import type { ImageVersionRow, MachineRow } from "../db/schema.ts";
@@ -54,7 +54,7 @@ export async function copyFromElsewhere(
   let result: ImageResult;
   if (await seesSame(there, path, file, operation.signal)) {
     result = await copy(initial.hypervisor_id, "over shared storage");
-  } else if (file.format === "qcow2" && file.backingPath === null) {
+  } else if (await isOneFile(here, source)) {
     result = await transfer(path, file.bytes, null);
   } else {
     // Only one stand-alone qcow2 file can be sent: it is made first, and removed afterwards.
@@ -67,6 +67,12 @@ export async function copyFromElsewhere(
   }
   await there.setDisk(initial.id, { path: result.path, imageVersion: version.number });
   return result;
+}
+
+/** By the machine's definition: a guest can write whatever header into a raw disk. */
+async function isOneFile(agent: Agent, { id, disk_path: path }: MachineRow): Promise<boolean> {
+  const disk = (await agent.disks(id)).find(({ chain: [top] }) => top?.path === path);
+  return disk?.chain.length === 1 && disk.chain[0]!.format === "qcow2";
 }
 
 async function copyImage(

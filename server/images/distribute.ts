@@ -267,6 +267,7 @@ export async function verifyCopies(app: App, hypervisorId: string): Promise<void
     if (copy.state !== "present" && copy.state !== "missing") continue;
     const there = await agent.fileIdentity(copy.path).then(() => true, (error) => {
       if (error instanceof AppError && error.code === "not_found") return false;
+      if (error instanceof AppError && error.code === "invalid") return true;
       throw error;
     });
     const state = there ? "present" : "missing";

@@ -171,6 +171,8 @@ async function countDown(app: App, operation: LocalOperation, initialId: string)
     if (leaseIds.length === 0 || leftMs <= 0) return;
     if (untold.length > 0) await noticeLeases(app, untold, { message: messageOf(row), endsAt });
     for (const id of untold) told.add(id);
+    // What is given back meanwhile moves at once.
+    await app.rollouts.advance(initialId);
     operation.report({ stage: `users are warned; sessions end in ${Math.ceil(leftMs / 1000)} s` });
     await wait(Math.min(leftMs, noticeEveryMs), null, { signal: operation.signal });
   }

@@ -32,6 +32,8 @@ export class Rollouts {
   readonly #failures = new Map<string, Map<string, string>>();
   /** Open jobs of ours: `initial hypervisor` -> job. */
   readonly #moving = new Map<string, string>();
+  /** Hypervisors, whether they could be reached when they were last heard of. */
+  readonly #usable = new Map<string, boolean>();
   readonly #work = new Set<Promise<unknown>>();
   readonly #unsubscribe: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -179,8 +181,18 @@ export class Rollouts {
   #onChange(change: Change): void {
     if (!this.#active) return;
     if (change.type === "job" && isOpenJob(change.job)) return;
-    if (change.type === "hypervisor" && change.load) return;
+    if (change.type === "hypervisor") {
+      if (change.load) return;
+      this.#noteHypervisor(change.id);
+    }
     if (["machines", "machine-removed", "lease", "hypervisor", "job"].includes(change.type)) this.#schedule();
+  }
+
+  /** One that is back may have been what was missing. */
+  #noteHypervisor(id: string): void {
+    const { usable } = this.app.agents.status(id);
+    if (usable && this.#usable.get(id) === false) this.#failures.clear();
+    this.#usable.set(id, usable);
   }
 
   /** Looks again soon; many changes at once are looked at once. */

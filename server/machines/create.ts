@@ -170,7 +170,6 @@ export async function settleCreation(app: App, ended: EndedJob): Promise<void> {
   await recordDomains(app, hypervisorId, [subjectId]);
   await adoptOverlay(app, subjectId, hypervisorId);
   await adoptVersion(app, subjectId);
-  await adoptVersion(app, subjectId);
 }
 
 /** A vdi that was a domain before has its overlay already. */

@@ -90,7 +90,7 @@ configuration file (data-dir = ...). Flags win over variables, variables over th
 function optionOf({ name, kind, description, defaultValue, choices }: Setting): Option {
   const notes = [
     choices && `one of: ${choices.join(", ")}`,
-    defaultValue !== undefined && defaultValue !== null && kind !== "boolean" &&
+    defaultValue !== undefined && defaultValue !== null && kind !== "boolean" && !isEmptyList(defaultValue) &&
     `default: ${shown(defaultValue)}`,
     kind === "list" && "may be repeated",
   ].filter(Boolean);
@@ -106,6 +106,8 @@ function optionOf({ name, kind, description, defaultValue, choices }: Setting): 
   }
   return new Option(`--${name} <${kind === "number" ? "number" : "value"}>`, help);
 }
+
+const isEmptyList = (value: unknown) => Array.isArray(value) && value.length === 0;
 
 function shown(value: unknown): string {
   return typeof value === "string" ? value || '""' : JSON.stringify(value);

@@ -4,7 +4,8 @@ export const unitPath = `/etc/systemd/system/${unitName}`;
 /**
  * The agent as a service. When it stops, it ends its own jobs and cleans up after them; machines and their QEMU are
  * libvirt's and go on. It needs root for libvirt and images anywhere, writes beside its executable when it is updated,
- * and nothing of what is taken from it below.
+ * and nothing of what is taken from it below. Not taken: devices. PrivateDevices, and ProtectClock by what it implies,
+ * would hide /dev/kvm from the probe guest and disks from qemu-img.
  */
 export const unitText = (executable: string): string =>
   `[Unit]
@@ -26,7 +27,6 @@ NoNewPrivileges=yes
 ProtectSystem=full
 ReadWritePaths=${executable.slice(0, executable.lastIndexOf("/"))}
 ProtectHostname=yes
-ProtectClock=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
 ProtectKernelLogs=yes

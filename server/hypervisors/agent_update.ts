@@ -48,8 +48,13 @@ export async function startAgentUpdate(
     subject: { id: ids.length === 1 ? ids[0]! : null, name },
     by: actor,
     input: { hypervisorIds: ids },
+    // Their pages show the job.
+    machineIds: ids,
     progress: { total: ids.length },
   });
+  const tell = () => ids.forEach((id) => app.bus.publish({ type: "hypervisor", id }));
+  tell();
+  void app.jobs.ended(job.id).then(tell);
   await audit(app, {
     actor,
     action: "hypervisor.update-agents",

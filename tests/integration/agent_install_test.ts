@@ -86,6 +86,7 @@ Deno.test("agent --install with systemd writes a sound unit and has it started; 
   assert.match(await host.readFile(unit), /^ExecStart=\/usr\/local\/bin\/kvm-vdi agent$/m);
   assert.match(await host.readFile(unit), /^Restart=always$/m);
   assert.match(await host.readFile(unit), /^KillMode=mixed$/m);
+  assert.doesNotMatch(await host.readFile(unit), /PrivateDevices|ProtectClock|DevicePolicy|DeviceAllow/);
   await host.run("systemd-analyze", "verify", unit);
   const calls = async () => (await host.readFile("/run/systemctl.log")).trim().split("\n");
   assert.deepEqual(await calls(), [

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { MachineSpec } from "../../contracts/agent.ts";
 import { isOpenJob } from "../../contracts/job.ts";
 import { sha256Of } from "../../lib/executable_file.ts";
-import { BareHost } from "../support/bare_host.ts";
+import { spawn } from "../../lib/process.ts";
+import { BareHost, installedPath } from "../support/bare_host.ts";
 import { eventually } from "../support/eventually.ts";
 import { startTestDashboard, type TestDashboard } from "../support/dashboard.ts";
 import { makeOtherExecutable, packedExecutable } from "../support/executables.ts";
@@ -131,6 +132,30 @@ Deno.test("an agent that runs from its sources takes no executable", async () =>
     code: "conflict",
     message: /runs from its sources/,
   });
+});
+
+Deno.test("under systemd an updated agent ends with success; in the dashboard's own service it refuses", async () => {
+  await using stand = await startHost();
+  const { host, old, update } = stand;
+  await host.sh(`kill ${old.pid}`);
+  await eventually("it has ended", async () => !(await host.libvirt.processes()).includes(old.pid));
+  const start = (environment: string, ...flags: string[]) =>
+    spawn([
+      ...host.libvirt.enter,
+      ...["sh", "-c", `${environment} exec ${installedPath} agent --domain-type qemu "$@"`, "sh", ...flags],
+    ], { stdin: true });
+
+  await using own = start("", "--exit-with-parent");
+  await host.untilHello("it answers", ({ pid }) => pid === own.pid);
+  await assert.rejects(update(), { code: "conflict", message: /belongs to the dashboard's own service/ });
+  await own.closeStdin();
+  await own.status;
+
+  await using unit = start("SYSTEMD_EXEC_PID=$$");
+  await host.untilHello("it answers", ({ pid }) => pid === unit.pid);
+  await update();
+  assert.deepEqual(await unit.status, { code: 0, signal: null });
+  await assert.rejects(host.agent.hello(), { code: "unavailable" }, "somebody else than systemd started it");
 });
 
 /** A dashboard whose own executable is this one. */

@@ -1,4 +1,4 @@
-/** A user's own desktops in the in-memory API behind ui_server.ts. No screen: connecting is refused. */
+/** A user's own desktops, and those that were lost, in the in-memory API behind ui_server.ts. No screen: connecting is refused. */
 import { AppError } from "../../contracts/errors.ts";
 import type { Lease } from "../../contracts/desktop.ts";
 import { requireById } from "./ui_api_parts.ts";
@@ -41,6 +41,12 @@ export const portalHandlers: Handlers = {
     state: requireById(ownLeases(server), id, "desktop").state,
     intervalSeconds: 30,
   }),
+  releaseMachine: ({ id, server }, world) => {
+    const machine = requireById(world.machines, id, "machine");
+    machine.keptFor = null;
+    server.publish({ type: "machine", machine });
+    return { machine };
+  },
   connectMyDesktop: () => {
     throw new AppError("unavailable", "This test has no screens.");
   },

@@ -105,6 +105,19 @@ Deno.test("a session says why its machine was chosen; a lost one is marked, with
   await row(page, world.leases[2]!.username).getByText(/ends at \d\d:\d\d/).waitFor();
 });
 
+Deno.test("a machine that is kept for the user who lost it can be released, after saying what goes with it", async () => {
+  const world = largeWorld();
+  const machine = world.machines.find(({ name }) => name === "kiosk-009")!;
+  machine.keptFor = { userId: idOf(4, 3), username: "dmitri.dvorak", until: Date.now() + 3_600_000 };
+  await using it = await open("/machines?q=kiosk-009", { world });
+  await button(it.page, "Actions for kiosk-009").click();
+  await it.page.getByRole("menuitem", { name: "Release, kept for dmitri.dvorak" }).click();
+  await dialog(it.page).getByText("work on it that was not saved is lost").waitFor();
+  await dialog(it.page).getByRole("button", { name: "Release" }).click();
+  await row(it.page, "kiosk-009").getByText("Kept for dmitri.dvorak").waitFor({ state: "detached" });
+  assert.equal(machine.keptFor, null);
+});
+
 /** The portal of the user who holds the n-th lease of the made-up world. */
 async function openAsUserOf(
   n: number,

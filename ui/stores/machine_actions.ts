@@ -229,6 +229,27 @@ export async function kickViewers(machine: Machine): Promise<void> {
   }
 }
 
+/** Gives a machine back that is kept for the user who lost it with its hypervisor; their unsaved work goes with it. */
+export async function releaseMachine(machine: Machine): Promise<void> {
+  const { keptFor, name } = machine;
+  if (!keptFor) return;
+  const agreed = await confirm({
+    title: `Release ${name}?`,
+    body:
+      `It is kept for ${keptFor.username}, who lost it with its hypervisor. It is returned as its desktop pool's ` +
+      "policy says, and work on it that was not saved is lost.",
+    confirmText: "Release",
+    danger: true,
+  });
+  if (!agreed) return;
+  try {
+    const answer = await call("releaseMachine", { params: { id: machine.id } });
+    publish({ type: "machine", machine: answer.machine });
+  } catch (error) {
+    toastError(`Could not release ${name}`, error);
+  }
+}
+
 /** Every machine that fits a query, up to what one mass action takes. */
 export const allMachines = (query: Omit<MachineQuery, "limit" | "offset" | "cursor">): Promise<Machine[]> =>
   readAll((paging) => call("listMachines", { query: { ...query, ...paging } }), 2000);

@@ -14,6 +14,7 @@ import {
   populate,
   powerMachine,
   powerTexts,
+  releaseMachine,
 } from "../../stores/machine_actions.ts";
 
 /** What a machine's menu offers now, in the table as on its page. `onDeleted` runs once its deletion has been asked for. */
@@ -30,6 +31,12 @@ export function machineMenu(machine: Machine, onDeleted?: () => void): IAction[]
     { title: "Open in viewer", isDisabled: !running, onClick: () => void openInViewer(machine) },
     ...(machine.viewers > 0
       ? [{ title: "Close open displays", onClick: () => void kickViewers(machine) }]
+      : []),
+    ...(machine.keptFor
+      ? [{
+        title: `Release, kept for ${machine.keptFor.username}`,
+        onClick: () => void releaseMachine(machine),
+      }]
       : []),
     ...imageActions(machine, busy),
     { isSeparator: true },

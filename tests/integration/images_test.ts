@@ -57,6 +57,33 @@ Deno.test("on shared storage a version is registered where it lies, without a co
   assert.deepEqual((await stand.image()).versions.map(({ number }) => number), [3, 2]);
 });
 
+Deno.test("on shared storage a version stays while anything on the other hypervisor is based on it", async () => {
+  await using stand = await ImagesStand.start({ shared: true });
+  const [, far] = stand.vdis;
+  await leaseOf(stand, far!.id);
+  await stand.copy();
+  await stand.succeeded(await stand.publish(2));
+  assert.deepEqual(await stand.numbers(), [2, 1]);
+  const { id, copies: [copy] } = await stand.version(1);
+  await assert.rejects(
+    stand.api.call("deleteVersion", { id }),
+    refused("conflict", /lab2-1 are based on it/),
+  );
+  const { items: [lease] } = await stand.api.call("listLeases", { query: {} });
+  await stand.api.call("endLease", { id: lease!.id });
+  await stand.untilNumbers(2, 2);
+  const [path, backingPath] = ["/srv/somebody.qcow2", copy!.path];
+  const disks = [{ target: "vda", device: "disk" as const, path, virtualBytes: 2 ** 30, backingPath }];
+  const other = stand.agents[1].addDomain({ name: "somebody-else", managed: false, role: null, disks });
+  const { job } = await stand.api.call("deleteVersion", { id });
+  assert.match((await stand.ended(job)).error?.message ?? "", /in use on/);
+  assert.ok(stand.agents[0].files.has(copy!.path));
+  stand.agents[1].files.all.delete(path);
+  stand.agents[1].removeDomain(other.id);
+  await stand.succeeded((await stand.api.call("deleteVersion", { id })).job);
+  assert.equal(stand.agents[0].files.has(copy!.path), false);
+});
+
 Deno.test("a draft is customised and sealed; nothing is ever written to a sealed version", async () => {
   await using stand = await ImagesStand.start();
   const draft = await stand.copy({ note: "Friday" });

@@ -39,6 +39,37 @@ Deno.test("where agents do not reach each other, the dashboard relays, over inte
   assert.deepEqual(there, here);
 });
 
+Deno.test("a transfer is picked up after a restart of the dashboard, and cancelled without a trace", async () => {
+  await using stand = await ImagesStand.start({ clones: [1, 0] });
+  const [here, there] = stand.agents;
+  const distribute = async () => {
+    const body = { hypervisorIds: [stand.hypervisorIds[1]!] };
+    return (await stand.api.call("distributeVersion", { id: (await stand.version(1)).id, body })).job;
+  };
+  const received = async () => (await there.jobs()).filter(({ kind }) => kind === "receive-image");
+  const path = (await stand.version(1)).copies[0]!.path;
+
+  here.hold("send-image");
+  const unwanted = await distribute();
+  await stand.when(
+    "it is being received",
+    async () => (await received()).some(({ state }) => state === "running"),
+  );
+  await stand.api.call("cancelJob", { id: unwanted.id });
+  assert.equal((await stand.ended(unwanted)).state, "cancelled");
+  assert.deepEqual((await stand.version(1)).copies.map(({ hypervisorName }) => hypervisorName), ["host"]);
+  assert.deepEqual((await received()).map(({ state }) => state), ["cancelled"]);
+  assert.equal(there.files.has(path), false);
+
+  const job = await distribute();
+  await stand.when("it is being received again", async () => (await received()).length === 2);
+  await stand.restart();
+  here.release("send-image");
+  await stand.succeeded(job);
+  assert.deepEqual((await received()).map(({ state }) => state), ["cancelled", "succeeded"]);
+  assert.deepEqual(there.files.require(path).content, here.files.require(path).content);
+});
+
 Deno.test("on shared storage a version is registered where it lies, without a copy, and deleted once", async () => {
   await using stand = await ImagesStand.start({ shared: true });
   const { copies } = await stand.version(1);

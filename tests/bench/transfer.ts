@@ -57,19 +57,17 @@ const files = [
 ];
 const gigabit = ["rate", "1gbit", "burst", "256kb", "latency", "50ms"];
 const rows = [...await measureLink("1 Gbit/s", gigabit), ...await measureLink("loopback", null)];
-for (const row of rows) {
-  const { scpMs, directMs, relayedMs, ratio, relayedRatio } = row;
-  const verdict = row.link === "loopback"
-    ? ""
-    : ratio <= goal
-    ? ` (goal ${goal}: met)`
-    : ` (goal ${goal}: MISSED)`;
+console.log(JSON.stringify({ bench: "transfer", dataMiB, rounds, rows }));
+
+function print({ link, file, scpMs, directMs, relayedMs, ratio, relayedRatio }: Row): void {
+  const verdict = link === "loopback" ? "" : ` (goal ${goal}: ${ratio <= goal ? "met" : "MISSED"})`;
   console.log(
-    `${row.link}, ${row.file}: scp ${seconds(scpMs)}, direct ${seconds(directMs)}, ` +
-      `ratio ${ratio.toFixed(2)}${verdict}; relayed ${seconds(relayedMs)}, ratio ${relayedRatio.toFixed(2)}`,
+    `${link}, ${file}: scp ${seconds(scpMs)}, direct ${seconds(directMs)}, ratio ${
+      ratio.toFixed(2)
+    }${verdict}; ` +
+      `relayed ${seconds(relayedMs)}, ratio ${relayedRatio.toFixed(2)}`,
   );
 }
-console.log(JSON.stringify({ bench: "transfer", dataMiB, rounds, rows }));
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
@@ -111,6 +109,7 @@ async function measureLink(name: string, shaping: string[] | null): Promise<Row[
     const row = { scpMs: scpMs!, directMs: directMs!, relayedMs: relayedMs! };
     const ratios = { ratio: row.directMs / row.scpMs, relayedRatio: row.relayedMs / row.scpMs };
     rows.push({ link: name, file, ...row, ...ratios });
+    print(rows.at(-1)!);
   }
   return rows;
 }

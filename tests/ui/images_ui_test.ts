@@ -124,10 +124,10 @@ Deno.test("a desktop that could not move is tried again; those in use are left a
   const on = rollout.waiting.find(({ machineId }) =>
     server.world.machines.some((one) => one.id === machineId && one.state === "running")
   )!;
-  await page.getByRole("button", { name: `Try ${off.name} again` }).click();
+  await page.getByRole("button", { name: `Try again: ${off.name}` }).click();
   await page.getByText("Moved 1 desktop of win11-office").waitFor();
   await page.getByRole("listitem").filter({ hasText: off.name }).waitFor({ state: "detached" });
-  assert.equal(await page.getByRole("button", { name: `Try ${on.name} again` }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: `Try again: ${on.name}` }).count(), 0);
   assert.equal(rollout.waiting.some((one) => one.name === off.name), false);
 });
 

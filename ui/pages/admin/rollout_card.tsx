@@ -57,7 +57,7 @@ export function RolloutCard({ image, rollout }: { image: Image; rollout: Rollout
                       <ActionButton
                         variant="link"
                         size="sm"
-                        label={`Try ${one.name} again`}
+                        label={`Try again: ${one.name}`}
                         onAction={() => moveNow(image, [one.machineId])}
                       >
                         Try again

@@ -338,10 +338,15 @@ Deno.test("ssh: an RSA key of the dashboard's lets it in too", async () => {
   await stand.add();
 });
 
-Deno.test("ssh: hosts that know AES-GCM only are as good", async () => {
-  await using stand = await SshStand.start({ config: ["Ciphers aes256-gcm@openssh.com"] });
-  await stand.connect();
-  await stand.sshd.cut();
-  await stand.lost();
-  await stand.online();
+Deno.test({
+  name: "ssh: hosts without AES-GCM are as good",
+  // ssh2 never finishes an AES-CTR cipher: two stay for each connection.
+  sanitizeResources: false,
+  async fn() {
+    await using stand = await SshStand.start({ config: ["Ciphers aes256-ctr"] });
+    await stand.connect();
+    await stand.sshd.cut();
+    await stand.lost();
+    await stand.online();
+  },
 });

@@ -73,26 +73,6 @@ export interface SshClient extends EventEmitter {
   openssh_forwardOutStreamLocal(path: string, answer: Answer<Duplex>): void;
   end(): void;
   destroy(): void;
-  /** Not public, so not certain. */
-  _protocol?: { _cipher?: { _cipherInstance?: Cipher }; _decipher?: { _decipherInstance?: Cipher } };
-}
-
-interface Cipher {
-  final(): unknown;
-}
-
-/**
- * Frees what a connection has encrypted with. Deno keeps a cipher until its `final()`, which ssh2 does not call for
- * AES-CTR: once a connection, which adds up when a host is tried for weeks.
- */
-export function releaseCiphers({ _protocol: protocol }: SshClient): void {
-  for (const cipher of [protocol?._cipher?._cipherInstance, protocol?._decipher?._decipherInstance]) {
-    try {
-      cipher?.final();
-    } catch {
-      // Of AES-GCM: finished after each packet already.
-    }
-  }
 }
 
 export interface ParsedKey {

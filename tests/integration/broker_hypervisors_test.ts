@@ -340,3 +340,23 @@ Deno.test("a mass start outlives a connection that is away for a moment; what ha
   assert.equal(ended.items.filter(({ ok }) => ok).length, 3);
   assert.match(ended.items.find(({ ok }) => !ok)?.message ?? "", /has no room for it, 3 machines run there/);
 });
+
+Deno.test("a spare that waits for its start is started once, and at once, when a user gets it", async () => {
+  const bootTimes = { withAgentMs: 60_000, withoutAgentMs: 60_000, secondMs: 1_000 };
+  await using stand = await startTwoHypervisors({ machines: 3, agent: { bootMs: null }, bootTimes });
+  const { one } = stand.machines;
+  const [first, second] = stand.users as [LabUser, LabUser];
+  await stand.admin.call("updateHypervisor", { id: stand.ids.one, body: { capacity: { maxStarting: 1 } } });
+  await stand.admin.call("updateHypervisor", { id: stand.ids.two, body: { maintenance: true } });
+  await stand.admin.call("updateDesktopPool", { id: stand.poolId, body: { policy: { spares: 3 } } });
+  const isUp = ({ id }: { id: string }) => stand.one.domains.get(id)?.state === "running";
+  await eventually("the first spare is up", () => one.some(isUp), soon);
+  const warm = await open(stand, first);
+  assert.equal(warm.state, "ready");
+  const waiting = await open(stand, second);
+  await eventually("he is the next", async () => (await look(second, waiting)).queued === 0, soon);
+  stand.one.change(warm.machine!.id, { guestAgent: true });
+  await eventually("his is started", () => isUp(waiting.machine!), soon);
+  const starts = stand.one.calls.filter(({ method, id }) => method === "power" && id === waiting.machine!.id);
+  assert.equal(starts.length, 1);
+});

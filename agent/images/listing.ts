@@ -2,14 +2,15 @@ import { basename, join } from "node:path";
 import type { ImageFile } from "../../contracts/hypervisor.ts";
 import type { Host } from "../host.ts";
 import { readImageInfo } from "../libvirt/qemu_img.ts";
+import { dataDiskName } from "./files.ts";
 import { isIso } from "./import_checks.ts";
 import { readQcow2Header } from "./qcow2_header.ts";
 
 const diskSuffix = /\.(qcow2|raw|img|vmdk|vdi|vhdx)$/i;
 
 /**
- * The files that new machines can use: ISO images to install from, and disk images to import. Overlays, and files
- * that are still being written, are left out.
+ * The files that new machines can use: ISO images to install from, and disk images to import. Overlays, personal data
+ * disks, and files that are still being written, are left out.
  */
 export async function listImageFiles(host: Host): Promise<ImageFile[]> {
   const { imageDir, isoDir } = host.config;
@@ -27,7 +28,7 @@ export async function listImageFiles(host: Host): Promise<ImageFile[]> {
 }
 
 async function describeFile(path: string): Promise<ImageFile | null> {
-  const isDisk = diskSuffix.test(path);
+  const isDisk = diskSuffix.test(path) && !dataDiskName.test(basename(path));
   if (!isDisk && !/\.iso$/i.test(path)) return null;
   const stat = await Deno.stat(path);
   if (!stat.isFile) return null;

@@ -117,6 +117,33 @@ Deno.test("by hand: the dashboard's key and the command are shown, an RSA key is
   assert.equal(server.world.hypervisors.find(({ name }) => name === "north")?.ssh?.username, "kvm-vdi");
 });
 
+Deno.test("an agent that does not answer keeps the hypervisor from being added by hand, and says why where one is", async () => {
+  await using it = await open("/hypervisors/new");
+  const { page, server } = it;
+  await confirmKey(page);
+  await page.getByLabel("It is installed already").check();
+  const message =
+    "no agent answers on /run/kvm-vdi/agent.sock (connect failed). Is kvm-vdi agent running there?";
+  const details = [{ path: "socketPath", message }];
+  server.failures.set(
+    "createHypervisor",
+    new AppError("invalid", `The hypervisor was not added: ${message}`, { details }),
+  );
+  await button(page, "Add hypervisor").click();
+  await page.getByText(message).waitFor();
+  server.failures.set(
+    "createHypervisor",
+    new AppError("invalid", "The account was refused.", {
+      details: [{ path: "ssh.username", message: "refused" }],
+    }),
+  );
+  await button(page, "Add hypervisor").click();
+  await page.locator("#ssh-username-help").getByText("refused").waitFor();
+  server.failures.clear();
+  await button(page, "Add hypervisor").click();
+  await page.getByText("hv7 is ready").waitFor();
+});
+
 Deno.test("this host's own agent is added by its socket, without SSH", async () => {
   await using it = await open("/hypervisors/new");
   const { page, server } = it;

@@ -78,8 +78,8 @@ export function requestOf(draft: AddDraft): BodyOf<"createHypervisor"> {
   };
 }
 
-/** The step whose field an error names; the others are shown where the button is. */
-export const stepOfError = (errors: Record<string, string>): AddStep | null =>
-  Object.keys(errors).some((path) => /^(name|socketPath|ssh\.address|ssh\.port)$/.test(path))
-    ? "place"
-    : null;
+/** The step that shows the field which an error names; null: it is said where the button is. */
+export function stepOfError(errors: Record<string, string>, draft: Pick<AddDraft, "where">): AddStep | null {
+  const shown = draft.where === "here" ? ["name", "socketPath"] : ["name", "ssh.address", "ssh.port"];
+  return shown.some((path) => errors[path]) ? "place" : null;
+}

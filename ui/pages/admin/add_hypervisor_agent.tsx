@@ -17,11 +17,13 @@ interface AgentStepProps extends StepProps {
   onAdd: () => void;
 }
 
-const shownAtFields = /^(enrol\.)?(username|password|privateKey|passphrase|sudoPassword)$|^ssh\.username$/;
+const installFields = /^(enrol\.)?(username|password|privateKey|passphrase|sudoPassword)$/;
+const manualFields = /^ssh\.username$/;
 
 /** How the agent gets onto the host. */
 export function AgentStep({ draft, set, errors, add, onBack, onAdd }: AgentStepProps) {
   const install = draft.how === "install";
+  const shownAtFields = install ? installFields : manualFields;
   const atFields = Object.keys(errors).length > 0 &&
     Object.keys(errors).every((path) => shownAtFields.test(path));
   return (

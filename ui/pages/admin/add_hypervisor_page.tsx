@@ -46,7 +46,7 @@ export function AddHypervisorPage() {
       setAdded({ hypervisor: answer.hypervisor, jobId: answer.job?.id ?? null });
       setStep("result");
     } catch (error) {
-      setStep(stepOfError(fieldErrors(error)) ?? step);
+      setStep(stepOfError(fieldErrors(error), draft) ?? step);
       throw error;
     }
   });

@@ -6,7 +6,7 @@ import { TextField } from "../../components/field.tsx";
 import { Waiting } from "../../components/lazy.tsx";
 import { InlineProblem } from "../../components/problem.tsx";
 import { type Action, useAction } from "../../stores/action.ts";
-import { type AddDraft, isStepComplete, nameOf } from "./add_hypervisor.ts";
+import { type AddDraft, isStepComplete, nameOf, stepOfError } from "./add_hypervisor.ts";
 import { HostKeyFacts } from "./host_key.tsx";
 
 export interface StepProps {
@@ -62,7 +62,7 @@ export function PlaceStep({ draft, set, errors, add, onAdd, onNext }: PlaceStepP
       busy={add.busy}
       onSubmit={here ? onAdd : onNext}
     >
-      {add.error && Object.keys(errors).length === 0
+      {add.error && stepOfError(errors, draft) === null
         ? <InlineProblem title="The hypervisor was not added" error={add.error} />
         : null}
       <div role="radiogroup" aria-label="Where it is" className="kv-choices">

@@ -36,7 +36,9 @@ Deno.test("requestOf() has credentials only when the agent is to be installed", 
   assert.deepEqual(here, { name: "local", socketPath: "/run/kvm-vdi/agent.sock" });
 });
 
-Deno.test("stepOfError() leads back to the step that has the field", () => {
-  assert.equal(stepOfError({ "ssh.address": "is taken" }), "place");
-  assert.equal(stepOfError({ "enrol.password": "is needed" }), null);
+Deno.test("stepOfError() leads back to the step that has the field, never to one that does not show it", () => {
+  assert.equal(stepOfError({ "ssh.address": "is taken" }, known), "place");
+  assert.equal(stepOfError({ "enrol.password": "is needed" }, known), null);
+  assert.equal(stepOfError({ socketPath: "no agent answers" }, known), null);
+  assert.equal(stepOfError({ socketPath: "no agent answers" }, { where: "here" }), "place");
 });

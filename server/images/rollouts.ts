@@ -34,6 +34,8 @@ export class Rollouts {
   readonly #moving = new Map<string, string>();
   /** Hypervisors, whether they could be reached when they were last heard of. */
   readonly #usable = new Map<string, boolean>();
+  /** What was told of each rollout last: most changes of machines change nothing about it. */
+  readonly #told = new Map<string, string>();
   readonly #work = new Set<Promise<unknown>>();
   readonly #unsubscribe: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -135,6 +137,7 @@ export class Rollouts {
   async #finish(initialId: string): Promise<void> {
     await store.removeRollout(this.app.db, initialId);
     this.#failures.delete(initialId);
+    this.#told.delete(initialId);
     tellImage(this.app, initialId);
     this.#background(collectVersions(this.app, [initialId]));
   }
@@ -207,9 +210,11 @@ export class Rollouts {
   async #advanceAll(): Promise<void> {
     const rows = await store.findRollouts(this.app.db);
     this.#active = rows.length > 0;
-    for (const { initial_id } of rows) {
-      if (!this.#isPublishing(initial_id)) await this.advance(initial_id);
-      tellImage(this.app, initial_id);
+    for (const row of rows) {
+      if (!this.#isPublishing(row.initial_id)) await this.advance(row.initial_id);
+      const waiting = JSON.stringify((await this.render(row)).waiting);
+      if (this.#told.get(row.initial_id) !== waiting) tellImage(this.app, row.initial_id);
+      this.#told.set(row.initial_id, waiting);
     }
   }
 

@@ -86,7 +86,7 @@ Deno.test("a copy whose agent is killed is interrupted, leaves the old image, an
   await admin.done((await admin.call("copyDisk", { id: golden.initial.id })).job, 120_000);
 });
 
-Deno.test("a base in use is neither copied nor populated from, and the refusal names who holds it", async () => {
+Deno.test("a disk in use is neither copied nor published, and the refusal names who holds it", async () => {
   await admin.call("powerMachine", { id: golden.source.id, body: { action: "start" } });
   await assert.rejects(
     admin.call("copyDisk", { id: golden.initial.id }),
@@ -94,14 +94,16 @@ Deno.test("a base in use is neither copied nor populated from, and the refusal n
   );
   await admin.call("powerMachine", { id: golden.source.id, body: { action: "destroy" } });
   await admin.inState(golden.source.id, "shut-off");
-  // The copy of the tests before has no clones yet, so the initial may be customised.
+  // The copy of the tests before has no clones yet, so the initial may be customised; it is published when it is off.
   await admin.call("powerMachine", { id: golden.initial.id, body: { action: "start" } });
-  const populated = await admin.call("populate", { id: golden.initial.id })
-    .then(({ job }) => admin.ended(job).then((ended) => ended.error?.message), (error) => error.message);
-  assert.match(populated ?? "", new RegExp(golden.initial.name));
+  const { image: { versions: [draft] } } = await admin.call("getImage", { id: golden.initial.id });
+  await assert.rejects(
+    admin.call("publishVersion", { id: draft!.id }),
+    new RegExp(`conflict.*${golden.initial.name} is running`),
+  );
   await admin.call("powerMachine", { id: golden.initial.id, body: { action: "destroy" } });
   await admin.inState(golden.initial.id, "shut-off");
-  await admin.done((await admin.call("populate", { id: golden.initial.id })).job);
+  await admin.done((await admin.call("publishVersion", { id: draft!.id })).job);
 });
 
 Deno.test("desktops run on while the dashboard, the agent and libvirtd are restarted", async () => {

@@ -188,7 +188,7 @@ Deno.test("leaving the page is warned of; the same file goes on where it stopped
 Deno.test("an upload is cancelled, and what has arrived goes with it", async () => {
   await using it = await open("/storage");
   const { page, server } = it;
-  using held = holdAt(server, uploadPieceBytes);
+  using _held = holdAt(server, uploadPieceBytes);
   await choose(page);
   await page.getByText(/8 MiB of 16 MiB/).waitFor();
   await page.getByRole("button", { name: "Cancel the upload of debian-13.iso" }).click();

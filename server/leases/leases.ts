@@ -203,13 +203,19 @@ export class Leases {
     const { id, machine } = lost;
     if (!machine || this.#ending.has(id)) return await this.app.broker.give(request);
     const reason = `The hypervisor ${machine.hypervisorName} is offline; the user got another machine.`;
+    const until = keepUntil(this.app);
     const given = await this.app.broker.giveInstead(request, {
       id,
       machineId: machine.id,
       reason,
-      keepUntil: keepUntil(this.app),
+      keepUntil: until,
+    }).catch((error) => {
+      if (!(error instanceof AppError) || error.code !== "no_capacity") throw error;
+      const where =
+        `${machine.name} is out of reach, because the hypervisor ${machine.hypervisorName} is offline.`;
+      throw new AppError("no_capacity", `${where} ${error.message}`, { cause: error });
     });
-    if (keepUntil(this.app) === null) await this.#beginReturn(lost, null);
+    if (until === null) await this.#beginReturn(lost, null);
     await this.#afterEnd(lost, { reason, by: null });
     return given;
   }

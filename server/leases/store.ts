@@ -291,14 +291,6 @@ export async function writeNotice(db: Db, ids: readonly string[], notice: Notice
   return told;
 }
 
-/** Active leases of the machines on these hypervisors. */
-export async function readLeasesOn(db: Db, hypervisorIds: readonly string[]): Promise<LeaseDetail[]> {
-  if (hypervisorIds.length === 0) return [];
-  const rows = await details(leases(db)).where("lease.ended_at", "is", null)
-    .where("machine.hypervisor_id", "in", hypervisorIds).execute();
-  return rows.map(toDetail);
-}
-
 /** Machines that are kept for users who lost them, with the last lease of each. */
 export async function readKept(db: Db) {
   return await db.selectFrom("machines as machine").where("machine.kept_until", "is not", null)

@@ -40,7 +40,7 @@ export function tellImage(app: Pick<App, "bus">, initialId: string): void {
 }
 
 /** A number that no version of the initial has, nor the file that it boots from. */
-export async function nextNumber(app: Pick<App, "db">, initial: MachineRow): Promise<number> {
+async function nextNumber(app: Pick<App, "db">, initial: MachineRow): Promise<number> {
   const [newest] = await store.findVersionsOf(app.db, [initial.id]);
   return Math.max(newest?.number ?? 0, numberInPath(initial.disk_path) ?? 0) + 1;
 }

@@ -83,14 +83,6 @@ export async function findVersionIdsAt(
   return new Map(rows.map(({ path, version_id }) => [path, version_id]));
 }
 
-/** The same for machines: the number that people know it by. */
-export async function findNumbers(db: Db, versionIds: readonly string[]): Promise<Map<string, number>> {
-  if (versionIds.length === 0) return new Map();
-  const rows = await db.selectFrom("image_versions").select(["id", "number"]).where("id", "in", versionIds)
-    .execute();
-  return new Map(rows.map(({ id, number }) => [id, number]));
-}
-
 /** Makes a version what populate uses, and begins or ends a rollout with it. */
 export async function makeCurrent(
   db: Db,

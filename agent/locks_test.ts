@@ -36,6 +36,18 @@ Deno.test("hold() lets shared holders in together and an exclusive one alone", a
   (await later)[Symbol.dispose]();
 });
 
+Deno.test("hold() shares some keys and keeps others to itself", async () => {
+  const locks = new Locks();
+  const one = await locks.hold(["vdi-1"], { purpose, sharedKeys: ["base"] });
+  const two = await locks.hold(["vdi-2"], { purpose, sharedKeys: ["base"] });
+  assert.ok(await isWaiting(locks.hold(["vdi-1"], { purpose, sharedKeys: ["base"] })));
+  const alone = locks.hold(["base"], { purpose });
+  one[Symbol.dispose]();
+  assert.ok(await isWaiting(alone));
+  two[Symbol.dispose]();
+  assert.deepEqual(locks.heldKeys().sort(), ["base", "vdi-1"]);
+});
+
 Deno.test("hold() refuses a request at once while a job holds or waits for the key", async () => {
   const locks = new Locks();
   const request = await locks.hold(["a"], { purpose });

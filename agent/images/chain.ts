@@ -41,7 +41,7 @@ export async function assertMayStart(
   const uses = await readUses(host);
   for (const path of paths) {
     requireFree(domain, path, await uses.of(path), virtualSnapshot);
-    if (!virtualSnapshot) await requireOpen(domain, path);
+    if (domain.role === "initial" && !virtualSnapshot) await requireOpen(domain, path);
   }
 }
 

@@ -62,6 +62,29 @@ Deno.test("an agent killed while it creates a machine leaves neither a domain no
   assert.equal(hypervisor.events.domains.has(machine.id), false);
 });
 
+Deno.test("an agent killed while it receives an image leaves nothing of it", async () => {
+  await using hypervisor = await TestHypervisor.start({ prefix: "a1-" });
+  const { agent, imageDir } = hypervisor;
+  const path = join(hypervisor.isoDir, "image.qcow2");
+  await run(["qemu-img", "convert", "-O", "qcow2", await makeLargeImage(hypervisor.dir), path]);
+  const { size, blocks } = await Deno.stat(path);
+  const to = { kind: "version", initialId: crypto.randomUUID(), name: "golden", version: 1 } as const;
+  const id = crypto.randomUUID();
+  const receive = { kind: "receive-image", to, bytes: size, allocatedBytes: blocks! * 512 } as const;
+  await agent.startJob({ id, operation: { ...receive, sha256: null, direct: true } });
+  await eventually("it waits", () => agent.receiving(id));
+  const { signal } = new AbortController();
+  const sending = agent.sendStream(id, 0, await agent.imageStream(path, 0, signal), signal);
+  const broken = assert.rejects(sending, { code: "unavailable" });
+  await hypervisor.events.until("some of it is there", () => (hypervisor.events.jobs.get(id)?.done ?? 0) > 0);
+  await hypervisor.killAgent();
+  await broken;
+  assert.deepEqual((await hypervisor.files(imageDir)).map((name) => name.endsWith(".partial")), [true]);
+  await hypervisor.startAgent();
+  await eventually("it is gone", async () => (await hypervisor.files(imageDir)).length === 0);
+  assert.equal((await agent.jobs()).find((job) => job.id === id)?.state, "interrupted");
+});
+
 Deno.test("SIGTERM interrupts a running copy, undoes it and ends with exit code 0", async () => {
   await using hypervisor = await TestHypervisor.start({ prefix: "a1-" });
   const { agent, imageDir } = hypervisor;

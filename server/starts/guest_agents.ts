@@ -3,7 +3,10 @@ import type { App } from "../app.ts";
 import { readClones } from "./store.ts";
 
 export interface BootTimes {
-  /** How long a guest that is known to have a guest agent may take to connect it before it counts as up anyway. */
+  /**
+   * How long a guest that is known to have a guest agent may take to connect it before it counts as up anyway; and how
+   * long any guest counts as booting, for whoever is to boot after it.
+   */
   withAgentMs: number;
   /** How long after its start a guest without an agent counts as up: its boot can be watched. */
   withoutAgentMs: number;

@@ -1,6 +1,6 @@
 /**
  * Every start of a machine goes through here: paced per hypervisor, users first. A slot is held until the machine is up
- * (its guest agent answers, or the time has passed that a guest without one gets), so that few guests boot at once.
+ * (its guest agent answers, or as much time has passed as a boot takes), so that few guests boot at once.
  */
 import { AppError } from "../../contracts/errors.ts";
 import type { App } from "../app.ts";
@@ -113,7 +113,7 @@ export class Starts {
       await onTurn?.();
       signal?.throwIfAborted();
       await start();
-      await this.#holdUntilUp(machine);
+      this.#holdUntilUp(machine);
     } catch (error) {
       this.#leave(hypervisorId, id);
       throw error;
@@ -219,12 +219,10 @@ export class Starts {
   }
 
   /** Holds the slot in the background. */
-  async #holdUntilUp({ id, hypervisor_id: hypervisorId }: StartingMachine): Promise<void> {
-    const graceMs = await this.guestAgents.expectedOn(id)
-      ? this.times.withAgentMs
-      : this.times.withoutAgentMs;
+  #holdUntilUp({ id, hypervisor_id: hypervisorId }: StartingMachine): void {
     if (this.#stopped.signal.aborted) return;
-    const timer = setTimeout(() => release(), graceMs);
+    // Also where no guest agent is expected: that a boot can be watched does not make it light.
+    const timer = setTimeout(() => release(), this.times.withAgentMs);
     const release = () => {
       clearTimeout(timer);
       this.#booting.delete(id);

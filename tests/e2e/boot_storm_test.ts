@@ -21,13 +21,11 @@ Deno.test.beforeAll(async () => {
 });
 Deno.test.afterAll(() => started.disposeAsync());
 
-/** Our domains that run and whose guest does not answer yet. */
+/** Our domains that run and whose guest agent has not connected yet, as libvirt has it. */
 async function booting(): Promise<string[]> {
-  const names = (await virsh("list", "--name")).split("\n").filter((name) => name.startsWith(stand.prefix));
-  const answers = await Promise.all(
-    names.map((name) => guestOf(name).ready(1).then(() => true, () => false)),
-  );
-  return names.filter((_, at) => !answers[at]);
+  const names = await running();
+  const xml = await Promise.all(names.map((name) => virsh("dumpxml", name).catch(() => "")));
+  return names.filter((_, at) => !/state='connected'/.test(xml[at]!));
 }
 
 const running = async () =>

@@ -17,9 +17,9 @@ import {
   defineThere,
   isToBeUndone,
   type Relocation,
+  requireRelocatable,
   undoDisk,
 } from "./relocate.ts";
-import { requireRelocatable } from "./relocate.ts";
 import { changeMachines, getMachine, requireMachine } from "./service.ts";
 import { insertMachines } from "./store.ts";
 

@@ -18,9 +18,9 @@ import {
   defineThere,
   isToBeUndone,
   type Relocation,
+  requireRelocatable,
   undoDisk,
 } from "./relocate.ts";
-import { requireRelocatable } from "./relocate.ts";
 import { changeMachines, requireMachine } from "./service.ts";
 
 const Input = z.object({ fromHypervisorId: Id, hypervisorId: Id });

@@ -124,8 +124,14 @@ Deno.test("a file is uploaded in pieces with its checksum and appears among the 
   using held = holdAt(server, uploadPieceBytes);
   await choose(page);
   await page.getByText(/8 MiB of 16 MiB/).waitFor();
+  const navigation = page.getByRole("navigation", { name: "Console" });
+  await navigation.getByRole("link", { name: "Jobs" }).click();
+  await page.getByRole("heading", { name: "Jobs" }).waitFor();
+  await page.getByRole("link", { name: "50 % of 1 upload" }).click();
+  await page.getByText(/8 MiB of 16 MiB/).waitFor();
   held.release();
   await page.getByText("checksum verified").waitFor();
+  await page.getByPlaceholder("File or machine").fill("debian-13");
   await row(page, "debian-13.iso").waitFor();
   assert.equal(pieces(server), 3);
   assert.equal(server.world.uploads[0]?.sha256, sha256);

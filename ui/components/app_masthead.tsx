@@ -12,8 +12,10 @@ import {
   ToolbarItem,
 } from "@patternfly/react-core";
 import { isStaff, siteName } from "../stores/session.ts";
+import { runningUploads } from "../stores/uploads.ts";
 import { AccountMenu, ThemeMenu } from "./account_menu.tsx";
 import { JobIndicator, WarningBell } from "./indicators.tsx";
+import { UploadIndicator } from "./upload_indicator.tsx";
 import { SearchEverything } from "./search_everything.tsx";
 
 /** The bar at the top; with a sidebar also its toggle, and what only staff needs. */
@@ -44,6 +46,11 @@ export function AppMasthead({ hasSidebar = false }: { hasSidebar?: boolean }) {
             <ToolbarGroup align={{ default: "alignEnd" }} variant="action-group-plain">
               {hasSidebar && isStaff.value && (
                 <>
+                  {runningUploads.value.length > 0 && (
+                    <ToolbarItem>
+                      <UploadIndicator />
+                    </ToolbarItem>
+                  )}
                   <ToolbarItem>
                     <JobIndicator />
                   </ToolbarItem>

@@ -11,18 +11,16 @@ import {
   PageSection,
 } from "@patternfly/react-core";
 import { useState } from "preact/hooks";
-import type { DesktopPoolDetail, PoolScheduleEntry } from "../../../contracts/desktop_pool.ts";
+import type { DesktopPoolDetail } from "../../../contracts/desktop_pool.ts";
 import type { Machine } from "../../../contracts/machine.ts";
 import type { User } from "../../../contracts/user.ts";
 import { call } from "../../api.ts";
 import { type Column, DataTable } from "../../components/data_table.tsx";
-import { Facts } from "../../components/facts.tsx";
 import { Waiting } from "../../components/lazy.tsx";
 import { PageHead } from "../../components/page_head.tsx";
-import { PoolBar } from "../../components/pool_bar.tsx";
 import { Problem } from "../../components/problem.tsx";
 import { MachineFlags, MachineStateLabel } from "../../components/states.tsx";
-import { formatBytes, plural } from "../../format.ts";
+import { plural } from "../../format.ts";
 import { navigate } from "../../router.ts";
 import { replaceById, useEvents, useLoad } from "../../stores/load.ts";
 import { hypervisorName } from "../../stores/places.ts";
@@ -31,8 +29,8 @@ import { DesktopPoolDialog } from "./desktop_pool_dialog.tsx";
 import { EntitlementPicker, MemberPicker } from "./desktop_pool_pickers.tsx";
 import { ExplainCard } from "./explain_card.tsx";
 import { machineMenu } from "./machine_menu.ts";
+import { PoolStateCard } from "./pool_state_card.tsx";
 import { PoolSpreadCard } from "./pool_spread_card.tsx";
-import { entryWords } from "./schedule.ts";
 import { SessionTable } from "./session_table.tsx";
 
 type Dialog = "edit" | "machines" | "users" | null;
@@ -81,7 +79,7 @@ export function DesktopPoolPage({ id }: { id: string }) {
         <Missing pool={pool} />
         <Grid hasGutter>
           <GridItem lg={7}>
-            <StateCard pool={pool} />
+            <PoolStateCard pool={pool} />
           </GridItem>
           <GridItem lg={5}>
             <ExplainCard pool={pool} />
@@ -146,56 +144,6 @@ function Missing({ pool }: { pool: DesktopPoolDetail }) {
     </Alert>
   );
 }
-
-const afterUse = {
-  keep: "left running",
-  shutdown: "asked to shut down",
-  reset: "reset to the image",
-};
-
-function StateCard({ pool }: { pool: DesktopPoolDetail }) {
-  const { policy } = pool;
-  return (
-    <Card isFullHeight>
-      <CardTitle component="h2">State and policy</CardTitle>
-      <CardBody>
-        <div className="kv-stack">
-          <PoolBar counts={pool.counts} />
-          <Facts
-            columns={1}
-            items={{
-              Machines: plural(pool.counts.total, "machine"),
-              "After use": `the machine is ${afterUse[policy.afterUse]}`,
-              "Session ends": `${plural(policy.returnAfterMinutes, "minute")} after the last sign of life`,
-              Power: policy.userPower ? "users may reboot and power off" : "not for users",
-              "Warm spares": policy.spares === 0 ? "none" : sparesWords(pool),
-              Schedule: policy.schedule.length === 0 ? "none" : <ScheduleList entries={policy.schedule} />,
-              "Data disk": dataDiskWords(policy.dataDisk),
-            }}
-          />
-        </div>
-      </CardBody>
-    </Card>
-  );
-}
-
-const sparesWords = ({ policy, counts }: DesktopPoolDetail) =>
-  `${policy.spares.toLocaleString("en")} wanted; ${counts.spares.toLocaleString("en")} free desktops run now`;
-
-function ScheduleList({ entries }: { entries: PoolScheduleEntry[] }) {
-  return (
-    <ul className="kv-family">
-      {entries.map((entry, index) => <li key={index}>{entryWords(entry)}</li>)}
-    </ul>
-  );
-}
-
-const dataDiskWords = (policy: DesktopPoolDetail["policy"]["dataDisk"]) =>
-  policy === null
-    ? "none"
-    : `${formatBytes(policy.bytes)} for each ${
-      policy.scope === "user" ? "user, on whatever machine" : "machine"
-    }`;
 
 const memberColumns: Column<Machine>[] = [
   {

@@ -5,7 +5,8 @@ import { run } from "../../lib/process.ts";
 import { eventually } from "../support/eventually.ts";
 import { ConsoleLink } from "../support/console_link.ts";
 import { makePool } from "../support/golden_image.ts";
-import { type ApiError } from "../support/stand.ts";
+import { makeOtherExecutable } from "../support/executables.ts";
+import { type ApiError, executable } from "../support/stand.ts";
 import { remoteImageDir, TwoHosts } from "../support/two_hosts.ts";
 
 const started = new AsyncDisposableStack();
@@ -245,6 +246,31 @@ Deno.test("draining sends nobody away before the countdown, and leaves nothing r
   await ben.call("endMyDesktop", { id: given.id });
   await admin.call("updateHypervisor", { id: hypervisorId, body: { maintenance: false } });
   assert.equal((await hypervisor(hypervisorId)).drain, null);
+});
+
+Deno.test("an agent of another release is shown, and updated under a running guest", async () => {
+  const { admin, hosts: [, south] } = lab;
+  const vdi = lab.vdis.find(({ hypervisorId }) => hypervisorId === south.hypervisorId)!;
+  await admin.call("powerMachine", { id: vdi.id, body: { action: "start" } });
+  await lab.guest(vdi).ready();
+  const qemu = await south.pids(`guest=${vdi.name}`);
+  assert.equal(qemu.length, 1);
+  const other = `${lab.stand.dir}/kvm-vdi-other`;
+  await makeOtherExecutable(other, "f");
+  await south.run(other, "agent", "--install");
+  await eventually("it is shown", async () => (await hypervisor(south.hypervisorId)).agentOutdated, {
+    timeoutMs: 30_000,
+  });
+  const [outdated] = await south.pids("kvm-vdi agent");
+  const { job } = await admin.call("updateAgents", { body: {} });
+  const done = await admin.done(job, 120_000);
+  assert.deepEqual(done.items.filter(({ ok }) => !ok), []);
+  assert.equal((await hypervisor(south.hypervisorId)).agentOutdated, false);
+  assert.equal(await south.sha256("/usr/local/bin/kvm-vdi"), await south.sha256(executable));
+  assert.notEqual((await south.pids("kvm-vdi agent"))[0], outdated, "another process");
+  assert.deepEqual(await south.pids(`guest=${vdi.name}`), qemu, "the guest's QEMU is the same");
+  await lab.guest(vdi).ready();
+  await admin.call("powerMachine", { id: vdi.id, body: { action: "destroy" } });
 });
 
 Deno.test("a hypervisor with machines is not removed, and says so", async () => {

@@ -47,6 +47,7 @@ export class Explainer {
       case "iso":
       case "import":
         if (file.inUse) return this.#used(file);
+        if (this.known.elsewhere.has(file.path)) return this.#usedElsewhere(file);
         return free(
           file.kind,
           file.kind === "iso" ? "No machine has it in its CD drive." : "A disk image that no machine uses.",
@@ -55,7 +56,8 @@ export class Explainer {
       case "overlay":
       case "disk":
       case "stray":
-        return file.inUse ? this.#used(file) : this.#explainUnused(file);
+        if (file.inUse) return this.#used(file);
+        return this.known.elsewhere.has(file.path) ? this.#usedElsewhere(file) : this.#explainUnused(file);
     }
   }
 
@@ -70,6 +72,16 @@ export class Explainer {
     return {
       ...owned(file.kind, users.length === 1 ? first! : this.#ownerByName(file) ?? null),
       reason: `${words[file.kind]}: in use by ${names || strangers}.`,
+    };
+  }
+
+  #usedElsewhere(file: StoredFile): Explained {
+    const name = this.known.elsewhere.get(file.path)!;
+    return {
+      ...owned(file.kind, this.#ownerByName(file) ?? null),
+      reason:
+        `${name} uses a file at this very path: on shared storage it is this one. If the two hosts share ` +
+        "nothing, remove it on the host itself.",
     };
   }
 
@@ -93,8 +105,9 @@ export class Explainer {
   #explainDataDisk(file: StoredFile): Explained {
     const disk = this.#dataDisks.get(file.path);
     if (!disk) {
-      return file.inUse
-        ? this.#used(file)
+      if (file.inUse) return this.#used(file);
+      return this.known.elsewhere.has(file.path)
+        ? this.#usedElsewhere(file)
         : free("data", "A personal data disk that belongs to nobody any more.");
     }
     const machine = this.#machines.get(disk.attached_to ?? disk.machine_id ?? "");

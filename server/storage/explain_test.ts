@@ -12,6 +12,7 @@ const known: KnownFiles = {
   ],
   dataDisks: [],
   uploads: [],
+  elsewhere: new Map(),
 };
 const file = (name: string, values: Partial<StoredFile> = {}): StoredFile => ({
   path: `/images/${name}`,
@@ -39,6 +40,15 @@ Deno.test("explain() offers what a machine left behind when it moved away", () =
   const { removable, ownerName, reason } = explain(file("there-1-22222222.qcow2"));
   assert.deepEqual([removable, ownerName], [true, "there-1"]);
   assert.match(reason, /on another hypervisor/);
+});
+
+Deno.test("explain() keeps what another hypervisor uses at the same path: it may be shared storage", () => {
+  for (const kind of ["version", "overlay", "disk", "data", "iso", "import", "stray"] as const) {
+    const elsewhere = new Map([["/images/there-1-22222222.qcow2", "south"]]);
+    const { removable, reason } = explain(file("there-1-22222222.qcow2", { kind }), { elsewhere });
+    assert.equal(removable, false, kind);
+    assert.match(reason, /south/);
+  }
 });
 
 Deno.test("explain() never offers what is in use, whatever its kind", () => {

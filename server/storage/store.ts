@@ -18,6 +18,11 @@ export interface KnownFiles {
   machines: KnownMachine[];
   dataDisks: DataDiskRow[];
   uploads: UploadRow[];
+  /**
+   * Paths that matter on other hypervisors, with the names of these. On shared storage they are the same files, and
+   * this hypervisor's libvirt knows nothing of who uses them.
+   */
+  elsewhere: ReadonlyMap<string, string>;
 }
 
 export async function findKnownFiles(db: Db, hypervisorId: string): Promise<KnownFiles> {
@@ -35,6 +40,7 @@ export async function findKnownFiles(db: Db, hypervisorId: string): Promise<Know
       .where("state", "=", "receiving").execute(),
   ]);
   return {
+    elsewhere: await findPathsElsewhere(db, hypervisorId),
     copies: copies.map(({ current_version_id, ...copy }) => ({
       ...copy,
       current: copy.version_id === current_version_id,
@@ -43,4 +49,24 @@ export async function findKnownFiles(db: Db, hypervisorId: string): Promise<Know
     dataDisks,
     uploads,
   };
+}
+
+async function findPathsElsewhere(db: Db, hypervisorId: string): Promise<Map<string, string>> {
+  const [hypervisors, machines, copies, dataDisks] = await Promise.all([
+    db.selectFrom("hypervisors").select(["id", "name"]).execute(),
+    db.selectFrom("machines").select(["hypervisor_id", "disk_path", "base_path", "iso"])
+      .where("hypervisor_id", "!=", hypervisorId).execute(),
+    db.selectFrom("image_copies").select(["hypervisor_id", "path"])
+      .where("hypervisor_id", "!=", hypervisorId).execute(),
+    db.selectFrom("data_disks").select(["hypervisor_id", "path"])
+      .where("hypervisor_id", "!=", hypervisorId).execute(),
+  ]);
+  const names = new Map(hypervisors.map(({ id, name }) => [id, name]));
+  const paths = new Map<string, string>();
+  const note = (path: string | null, owner: string) => path !== null && paths.set(path, names.get(owner)!);
+  for (const { hypervisor_id, disk_path, base_path, iso } of machines) {
+    for (const path of [disk_path, base_path, iso]) note(path, hypervisor_id);
+  }
+  for (const { hypervisor_id, path } of [...copies, ...dataDisks]) note(path, hypervisor_id);
+  return paths;
 }

@@ -104,7 +104,7 @@ Deno.test("on libvirt: source, initial, clones, a boot, an agent that is killed,
   const { image: { versions: [draft] } } = await api.call("getImage", { id: initial!.id });
   assert.equal(draft?.state, "draft");
   const published = await stand.ended((await api.call("publishVersion", { id: draft.id })).job);
-  assert.equal(published.state, "succeeded", published.error?.message);
+  assert.equal(published.state, "succeeded", published.error?.message ?? "");
   assert.partialDeepStrictEqual(await stand.machine(desk!.id), {
     outdated: false,
     imageVersion: { number: 2 },

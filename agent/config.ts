@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { AbsolutePath } from "../contracts/common.ts";
-import { DomainTypeSetting } from "../contracts/hypervisor.ts";
+import { AgentSettings, DomainTypeSetting } from "../contracts/hypervisor.ts";
 
 /** Every address of the host, IPv6 and IPv4. */
 export const anywhere = "::";
@@ -13,6 +13,7 @@ export const AgentConfig = z.object({
   isoDir: AbsolutePath,
   scratchDir: AbsolutePath,
   domainType: DomainTypeSetting,
+  displayListen: AgentSettings.shape.displayListen,
   libvirtUri: z.string().regex(/^[a-z][a-z0-9+.-]*:\/\/\S*$/, "must be a libvirt URI, as qemu:///system"),
   transferAddress: z.string().default(anywhere).describe("listened on only while a file is received"),
 });

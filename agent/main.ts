@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { AbsolutePath } from "../contracts/common.ts";
-import { DomainTypeSetting } from "../contracts/hypervisor.ts";
+import { AgentSettings, DomainTypeSetting } from "../contracts/hypervisor.ts";
 import { AppError, invalidInput } from "../contracts/errors.ts";
 import { defineMode, untilAborted } from "../lib/cli.ts";
 import { Agent } from "./agent.ts";
@@ -19,6 +19,9 @@ const options = z.object({
     "writes of virtual snapshots, dropped at power off (default: STATE-DIR/scratch)",
   ),
   domainType: DomainTypeSetting.default("auto").describe("acceleration; auto boots a probe guest under KVM"),
+  displayListen: AgentSettings.shape.displayListen.default("loopback").describe(
+    "where displays listen; all: native viewers can reach them without the gateway, unencrypted",
+  ),
   connect: z.string().default("qemu:///system").describe("libvirt's URI"),
   transferAddress: z.string().default(anywhere).describe(
     "address of this host where other hypervisors send images to, while one is received",
@@ -85,6 +88,7 @@ function settingsToKeep(given: Options): Record<string, string> {
     ...(isoDir !== undefined && { "iso-dir": isoDir }),
     ...(scratchDir !== undefined && { "scratch-dir": scratchDir }),
     ...(domainType !== defaults.domainType && { "domain-type": domainType }),
+    ...(given.displayListen !== defaults.displayListen && { "display-listen": given.displayListen }),
     ...(connect !== defaults.connect && { "connect": connect }),
     ...(transferAddress !== defaults.transferAddress && { "transfer-address": transferAddress }),
   };
@@ -99,6 +103,7 @@ function configOf(given: Options): AgentConfig {
     isoDir: given.isoDir ?? join(given.stateDir, "iso"),
     scratchDir: given.scratchDir ?? join(given.stateDir, "scratch"),
     domainType: given.domainType,
+    displayListen: given.displayListen,
     libvirtUri: given.connect,
     transferAddress: given.transferAddress,
   });

@@ -74,11 +74,14 @@ export class Settings {
   }
 }
 
-export const settingsOf = ({ imageDir, isoDir, scratchDir, domainType }: AgentConfig): AgentSettings => ({
+export const settingsOf = (
+  { imageDir, isoDir, scratchDir, domainType, displayListen }: AgentConfig,
+): AgentSettings => ({
   imageDir,
   isoDir,
   scratchDir,
   domainType,
+  displayListen,
 });
 
 const former = (dirs: string[], current: string): string[] => dirs.filter((dir) => dir !== current);

@@ -19,6 +19,9 @@ export const AgentSettings = z.object({
   isoDir: AbsolutePath,
   scratchDir: AbsolutePath,
   domainType: DomainTypeSetting,
+  displayListen: z.enum(["loopback", "all"]).describe(
+    "where displays listen, from a machine's next start: `all` lets native viewers reach them without the gateway",
+  ),
 });
 export type AgentSettings = z.infer<typeof AgentSettings>;
 

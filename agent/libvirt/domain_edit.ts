@@ -70,6 +70,28 @@ export function closeDisplay(xml: string): string {
   return serialize(domain);
 }
 
+const loopbacks = ["127.0.0.1", "::1", "localhost"];
+const everywhere = ["0.0.0.0", "::"];
+
+/**
+ * The domain with its displays on the loopback or on all addresses; unchanged where they are already, or where somebody
+ * has given them an address of their own.
+ */
+export function listenOn(xml: string, where: "loopback" | "all"): string {
+  const [from, to] = where === "all" ? [loopbacks, "0.0.0.0"] : [everywhere, "127.0.0.1"];
+  const domain = parse(xml, "domain");
+  let changed = false;
+  for (const graphics of select(domain, "devices/graphics")) {
+    for (const element of [graphics, ...select(graphics, "listen")]) {
+      const attribute = element === graphics ? "listen" : "address";
+      if (!from.includes(element.getAttribute(attribute) ?? "")) continue;
+      element.setAttribute(attribute, to);
+      changed = true;
+    }
+  }
+  return changed ? serialize(domain) : xml;
+}
+
 function setPassword(graphics: Element, password: string, validTo: string): void {
   graphics.setAttribute("passwd", password);
   graphics.setAttribute("passwdValidTo", validTo);

@@ -7,6 +7,7 @@ export {
   closeDisplay,
   type DisplayAccess,
   graphicsElement,
+  listenOn,
   setDisk,
   withScratch,
 } from "./domain_edit.ts";

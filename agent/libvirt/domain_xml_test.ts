@@ -8,6 +8,7 @@ import {
   cdromElement,
   closeDisplay,
   graphicsElement,
+  listenOn,
   readDomain,
   readMetadata,
   setDisk,
@@ -296,4 +297,16 @@ Deno.test("applyEdit() fits the hardware to the operating system, of our own dom
   const edited = applyEdit(adopted, { osType: "windows" });
   assert.equal(readMetadata(edited)?.osType, "windows");
   assert.doesNotMatch(edited, /<clock/);
+});
+
+Deno.test("listenOn() moves displays between the loopback and all addresses, and leaves addresses of one's own", () => {
+  const loopback = build();
+  assert.equal(listenOn(loopback, "loopback"), loopback);
+  const everywhere = listenOn(loopback, "all");
+  assert.deepEqual(readDomain(everywhere).displays.map(({ address }) => address), ["0.0.0.0"]);
+  assert.doesNotMatch(everywhere, /127\.0\.0\.1/);
+  assert.deepEqual(readDomain(listenOn(everywhere, "loopback")).displays, readDomain(loopback).displays);
+  const own = everywhere.replaceAll("0.0.0.0", "192.0.2.7");
+  assert.equal(listenOn(own, "loopback"), own);
+  assert.equal(listenOn(own, "all"), own);
 });

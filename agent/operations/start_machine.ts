@@ -2,7 +2,7 @@ import type { Domain } from "../../contracts/agent.ts";
 import { AppError } from "../../contracts/errors.ts";
 import type { Host } from "../host.ts";
 import { assertMayStart } from "../images/chain.ts";
-import { closeDisplay } from "../libvirt/domain_xml.ts";
+import { closeDisplay, listenOn } from "../libvirt/domain_xml.ts";
 import { isDisplayClosed } from "../libvirt/display_state.ts";
 import { dropScratch, startOnScratch } from "./scratch.ts";
 
@@ -55,11 +55,13 @@ function requireSameMode(domain: Domain, { virtualSnapshot }: StartOptions): voi
   }
 }
 
-/** An adopted domain may be defined with an open display: it is closed for good, since later is too late. */
+/**
+ * An adopted domain may be defined with an open display: it is closed for good, since later is too late. Displays listen
+ * where the settings say.
+ */
 async function readClosedDefinition(host: Host, id: string, signal?: AbortSignal): Promise<string> {
   const xml = await host.virsh.dumpXml(id, { inactive: true, securityInfo: true, signal });
-  if (isDisplayClosed(xml)) return xml;
-  const closed = closeDisplay(xml);
-  await host.virsh.define(closed, { signal });
-  return closed;
+  const wanted = listenOn(isDisplayClosed(xml) ? xml : closeDisplay(xml), host.config.displayListen);
+  if (wanted !== xml) await host.virsh.define(wanted, { signal });
+  return wanted;
 }

@@ -27,7 +27,11 @@ export async function updateHypervisor(
   const { name, defaultNetwork, settings } = changes;
   if (defaultNetwork) requireNetwork(app, id, defaultNetwork, "defaultNetwork");
   const columns = columnsOf(row, changes);
-  if (settings && Object.keys(settings).length > 0) await app.agents.of(id).changeSettings(settings);
+  const agentSettings = {
+    ...settings,
+    ...(changes.displayAddress !== undefined && displayListen(row, changes.displayAddress)),
+  };
+  if (Object.keys(agentSettings).length > 0) await app.agents.of(id).changeSettings(agentSettings);
   const taken = await store.updateHypervisorRow(app.db, id, columns);
   if (taken) throw isTaken(taken);
   if (name !== undefined) app.agents.rename(id, name);
@@ -43,6 +47,12 @@ export async function updateHypervisor(
     detail: Object.entries(changes).map(([key, value]) => `${key}: ${inWords(value)}`).join(", "),
   });
   return await getHypervisor(app, id);
+}
+
+/** Viewers can come to an address only where displays listen on it. */
+function displayListen({ display_address }: HypervisorRow, displayAddress: string | null) {
+  if ((display_address === null) === (displayAddress === null)) return {};
+  return { displayListen: displayAddress === null ? "loopback" as const : "all" as const };
 }
 
 function columnsOf(row: HypervisorRow, changes: Changes): Partial<HypervisorRow> {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { eventually } from "../support/eventually.ts";
 import { TestHypervisor } from "../support/hypervisor.ts";
+import { OwnLibvirt } from "../support/own_libvirt.ts";
 import { SpiceLinkRefused, SpiceViewer } from "../support/spice_link.ts";
 
 const mib = 2 ** 20;
@@ -93,4 +94,31 @@ Deno.test("a ticket for a display that takes no password is refused politely, an
   const ticket = await agent.ticket(id, { ttlSeconds: 30 });
   assert.equal(ticket.protocol, "vnc");
   assert.equal(ticket.password.length, 8);
+});
+
+Deno.test("displays listen for native viewers where the settings say so, from the machine's next start", async () => {
+  await using libvirt = await OwnLibvirt.start({ ownNetwork: true });
+  await using hypervisor = await TestHypervisor.start({ prefix: "a1-", enter: libvirt.enter });
+  const { agent } = hypervisor;
+  const { id } = await startMachine(hypervisor);
+  const listensOn = async (port: number) =>
+    (await hypervisor.run("ss", "-Hltn", `sport = :${port}`)).trim().split(/\s+/)[3];
+  const before = await agent.ticket(id, { ttlSeconds: 60 });
+  assert.equal(before.direct ?? false, false);
+  assert.equal(await listensOn(before.port), `127.0.0.1:${before.port}`);
+  await agent.changeSettings({ displayListen: "all" });
+  await agent.power(id, { action: "destroy" });
+  await agent.power(id, { action: "start" });
+  const direct = await agent.ticket(id, { ttlSeconds: 60 });
+  assert.deepEqual(
+    [direct.direct, direct.host],
+    [true, "127.0.0.1"],
+    "the gateway still comes by the loopback",
+  );
+  assert.equal(await listensOn(direct.port), `0.0.0.0:${direct.port}`);
+  await agent.changeSettings({ displayListen: "loopback" });
+  await agent.power(id, { action: "destroy" });
+  await agent.power(id, { action: "start" });
+  const { port } = await agent.ticket(id, { ttlSeconds: 60 });
+  assert.equal(await listensOn(port), `127.0.0.1:${port}`);
 });

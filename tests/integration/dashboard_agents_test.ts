@@ -374,6 +374,7 @@ Deno.test("native viewers are led to the hypervisor only where it has a display 
   assert.equal(await direct(), null);
   await stand.api.call("updateHypervisor", { id: stand.hypervisorId, body: { displayAddress: "10.0.0.7" } });
   assert.deepEqual(await direct(), { host: "10.0.0.7", port: 5907 });
+  assert.equal(stand.agent.facts.settings.displayListen, "all", "displays are made to listen there");
   stand.agent.ticket = ticket;
   assert.equal(await direct(), null, "it listens on the loopback");
 });

@@ -23,7 +23,7 @@ export const fakeFacts = (): HostFacts => ({
     { name: "br0", kind: "bridge", active: true },
   ],
   storage: [{ kind: "images", path: imageDir, totalBytes: 1000 * gib, freeBytes: 900 * gib }],
-  settings: { imageDir, isoDir, scratchDir, domainType: "qemu" },
+  settings: { imageDir, isoDir, scratchDir, domainType: "qemu", displayListen: "loopback" },
   serviceManager: "none",
 });
 

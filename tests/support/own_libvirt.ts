@@ -65,6 +65,8 @@ export interface OwnLibvirtOptions {
    * installed without touching this one.
    */
   ownAccounts?: boolean;
+  /** Also a network of its own, with nothing but a loopback: what listens on all addresses there is seen by nobody. */
+  ownNetwork?: boolean;
 }
 
 /**
@@ -75,13 +77,15 @@ export class OwnLibvirt implements AsyncDisposable {
   readonly enter: readonly string[];
 
   private constructor(readonly dir: string, private readonly holder: RunningProcess) {
-    this.enter = ["nsenter", "--mount", "--target", String(holder.pid), "--"];
+    this.enter = ["nsenter", "--mount", "--net", "--target", String(holder.pid), "--"];
   }
 
-  static async start({ ownAccounts = false }: OwnLibvirtOptions = {}): Promise<OwnLibvirt> {
+  static async start(options: OwnLibvirtOptions = {}): Promise<OwnLibvirt> {
+    const { ownAccounts = false, ownNetwork = false } = options;
     const dir = await Deno.makeTempDir({ prefix: "kvm-vdi-libvirt-" });
     const own = ownAccounts ? "own-accounts" : "";
-    const argv = ["unshare", "--mount", "bash", "-c", script, "own-libvirt", dir, own];
+    const namespaces = ["--mount", ...(ownNetwork ? ["--net"] : [])];
+    const argv = ["unshare", ...namespaces, "bash", "-c", script, "own-libvirt", dir, own];
     const holder = spawn(argv, { stdin: true, stdout: "piped" });
     const lines = holder.lines();
     const first = await lines.next();

@@ -83,6 +83,7 @@ export class RealHost implements Host, AsyncDisposable {
       isoDir: isoDir!,
       scratchDir: scratchDir!,
       domainType: "qemu",
+      displayListen: "loopback",
       libvirtUri: "qemu:///system",
       transferAddress: "127.0.0.1",
     });

@@ -147,6 +147,7 @@ export function makeHypervisor(n: number, patch: Partial<Hypervisor> = {}): Hype
         isoDir: "/var/lib/kvm-vdi/iso",
         scratchDir: "/var/lib/kvm-vdi/scratch",
         domainType: "auto",
+        displayListen: "loopback",
       },
       serviceManager: "systemd",
     },

@@ -4,7 +4,7 @@ import type { Machine } from "../../contracts/machine.ts";
 import { eventually } from "../support/eventually.ts";
 import { makePool, type TestPool } from "../support/golden_image.ts";
 import { type ApiError, type ApiUser } from "../support/stand.ts";
-import { TwoHosts } from "../support/two_hosts.ts";
+import { remoteImageDir, TwoHosts } from "../support/two_hosts.ts";
 
 const started = new AsyncDisposableStack();
 let lab: TwoHosts;
@@ -157,4 +157,40 @@ Deno.test("a machine moves to the other hypervisor with what was written to it",
   await lab.guest(moved).ready();
   assert.equal(await lab.guest(moved).readFile("/data/mine"), "moved along");
   await admin.call("powerMachine", { id: vdi.id, body: { action: "destroy" } });
+});
+
+Deno.test("on shared storage a version is one file, which desktops of both hosts are based on", async () => {
+  const { admin, stand, hosts: [north, south] } = lab;
+  const shared = `${stand.dir}/shared`;
+  await Deno.mkdir(shared, { mode: 0o755 });
+  for (const { hypervisorId } of lab.hosts) {
+    await admin.call("updateHypervisor", { id: hypervisorId, body: { settings: { imageDir: shared } } });
+  }
+  const source = await admin.create({
+    ...{ name: stand.name("shared-source"), role: "source", hypervisorId: north.hypervisorId },
+    disk: { kind: "import", path: `${remoteImageDir}/demo.qcow2` },
+    ...{ vcpus: 1, memoryMiB: 192, network: "none" },
+  });
+  const initial = await admin.create({
+    ...{ name: stand.name("shared-initial"), role: "initial", sourceId: source.id },
+    copyDisk: true,
+  });
+  const vdis = await admin.createAll({
+    ...{ name: stand.name("shared-{n}"), count: 2, role: "vdi", sourceId: initial.id },
+    hypervisorIds: lab.hosts.map(({ hypervisorId }) => hypervisorId),
+    populate: true,
+  });
+  assert.equal(new Set(vdis.map(({ hypervisorId }) => hypervisorId)).size, 2);
+  const bases = await Promise.all(vdis.map((vdi) => lab.baseOf(vdi)));
+  assert.equal(bases[0], bases[1]);
+  const names = (await Array.fromAsync(Deno.readDir(shared))).map(({ name }) => name);
+  assert.equal(names.filter((name) => /\.v\d+\.qcow2$/.test(name)).length, 1, names.join());
+  const away = vdis.find(({ hypervisorId }) => hypervisorId === south.hypervisorId)!;
+  await admin.call("powerMachine", { id: away.id, body: { action: "start" } });
+  await lab.guest(away).ready();
+  await admin.call("powerMachine", { id: away.id, body: { action: "destroy" } });
+  await admin.inState(away.id, "shut-off");
+  const { files } = await admin.call("getStorage", { id: north.hypervisorId });
+  const overlay = files.find(({ path }) => path.includes(away.name));
+  assert.equal(overlay?.removable, false, "the other host's overlay is not offered for removal");
 });

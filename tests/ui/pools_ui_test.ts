@@ -102,7 +102,7 @@ Deno.test("a session says why its machine was chosen; a lost one is marked, with
   assert.equal(await why.getAttribute("aria-expanded"), "true");
   await why.click();
   await page.getByText("chosen: it runs already").waitFor({ state: "detached" });
-  await row(page, world.leases[2]!.username).getByText(/ends at \d\d:\d\d/).waitFor();
+  await row(page, world.leases[2]!.username).getByText(/ends at (\d+ \w+, )?\d\d:\d\d/).waitFor();
 });
 
 Deno.test("a machine that is kept for the user who lost it can be released, after saying what goes with it", async () => {
@@ -136,7 +136,7 @@ Deno.test("a desktop that is taken away soon says when, why, and counts down", a
   const notice = { message: "Office desktop is renewed.", endsAt: Date.now() + 5 * 60_000 };
   await using it = await openAsUserOf(0, { notice });
   const { page, server } = it;
-  await page.getByText(/Your session ends at \d\d:\d\d: save your work/).waitFor();
+  await page.getByText(/Your session ends at (\d+ \w+, )?\d\d:\d\d: save your work/).waitFor();
   await page.getByText("Office desktop is renewed.").waitFor();
   await page.getByText(/^4:5\d$/).waitFor();
   const { world } = server;

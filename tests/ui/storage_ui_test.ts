@@ -312,7 +312,7 @@ Deno.test("a machine's disk is resized and moved, and it gets a data disk", asyn
   await page.getByText("kiosk-002 is on hv-1").waitFor();
   assert.equal(machine.hypervisorId, idOf(2, 1));
   await pick("Make stand-alone");
-  await page.getByRole("dialog").getByText("leaves its desktop pools").waitFor();
+  await page.getByRole("dialog").getByText("stays in its desktop pools").waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Make stand-alone" }).click();
   await page.getByText("kiosk-002 has a disk of its own").waitFor();
   await pick("Make disk larger");

@@ -43,7 +43,7 @@ export async function flatten(machine: Machine): Promise<void> {
       `It gets a disk of its own with all that is on it now (up to ${
         formatBytes(machine.diskBytes)
       }) and its ` +
-      "role becomes Simple: it is not populated any more, and leaves its desktop pools.",
+      "role becomes Simple: it is not populated any more. It stays in its desktop pools.",
     confirmText: "Make stand-alone",
   });
   if (!agreed) return;

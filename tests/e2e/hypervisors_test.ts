@@ -258,9 +258,10 @@ Deno.test("an agent of another release is shown, and updated under a running gue
   const other = `${lab.stand.dir}/kvm-vdi-other`;
   await makeOtherExecutable(other, "f");
   await south.run(other, "agent", "--install");
-  await eventually("it is shown", async () => (await hypervisor(south.hypervisorId)).agentOutdated, {
-    timeoutMs: 30_000,
-  });
+  await eventually("it is shown, and can be talked to", async () => {
+    const { agentOutdated, state } = await hypervisor(south.hypervisorId);
+    return agentOutdated && state === "online";
+  }, { timeoutMs: 30_000 });
   const [outdated] = await south.pids("kvm-vdi agent");
   const { job } = await admin.call("updateAgents", { body: {} });
   const done = await admin.done(job, 120_000);

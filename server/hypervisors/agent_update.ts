@@ -6,6 +6,8 @@ import { Id } from "../../contracts/common.ts";
 import { AppError } from "../../contracts/errors.ts";
 import { isOpenJob, type Job, type JobItem } from "../../contracts/job.ts";
 import { waitUnlessAborted } from "../../lib/wait.ts";
+import { SshFailure } from "../agents/ssh/failure.ts";
+import { AgentUnreachable } from "../agents/unreachable.ts";
 import type { Actor, App } from "../app.ts";
 import { audit } from "../audit/service.ts";
 import type { HypervisorRow } from "../db/schema.ts";
@@ -119,8 +121,19 @@ async function update(
   }
   op.report({ stage: `${row.name}: copying the executable` });
   const { path, sha256, bytes: length } = executable;
-  await agent.updateExecutable({ sha256, length, bytes: createReadStream(path) }, op.signal);
-  await untilBack(app, op, row, hello, executable);
+  let lost: unknown;
+  try {
+    await agent.updateExecutable({ sha256, length, bytes: createReadStream(path) }, op.signal);
+  } catch (error) {
+    // An agent that restarts at once ends its connection, sometimes before its answer is here: its return tells.
+    if (!(error instanceof AppError) || error.code !== "unavailable" || app.agents.status(row.id).usable) {
+      throw error;
+    }
+    lost = error;
+  }
+  await untilBack(app, op, row, hello, executable).catch((error) => {
+    throw lost ?? error;
+  });
   return `${hello?.commit} → ${executable.commit}`;
 }
 

@@ -126,9 +126,7 @@ async function update(
     await agent.updateExecutable({ sha256, length, bytes: createReadStream(path) }, op.signal);
   } catch (error) {
     // An agent that restarts at once ends its connection, sometimes before its answer is here: its return tells.
-    if (!(error instanceof AppError) || error.code !== "unavailable" || app.agents.status(row.id).usable) {
-      throw error;
-    }
+    if (!(error instanceof AgentUnreachable || error instanceof SshFailure)) throw error;
     lost = error;
   }
   await untilBack(app, op, row, hello, executable).catch((error) => {
